@@ -1,0 +1,1 @@
+"""The SIP core: header index, digest, transactions, scapy layers. No sockets, no clock."""

@@ -1,0 +1,168 @@
+"""Digest access authentication for SIP: RFC 3261 22, RFC 2617 (MD5, with and without qop=auth)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from hashlib import md5
+
+from phones.sip.index import SipSyntaxError
+
+_PAIR = re.compile(r'\s*([!%\'*+\-.0-9A-Za-z_`~]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s,"]*)\s*(?:,|$)')
+
+
+def _pairs(value: str) -> dict[str, str]:
+    scheme, _, rest = value.strip().partition(" ")
+    if scheme.lower() != "digest":
+        raise SipSyntaxError(f"authentication scheme {scheme[:20]!r} is not Digest")
+    found: dict[str, str] = {}
+    at = 0
+    while at < len(rest):
+        match = _PAIR.match(rest, at)
+        if match is None:
+            raise SipSyntaxError(f"unreadable digest parameter at {rest[at : at + 40]!r}")
+        text = match[2]
+        found[match[1].lower()] = re.sub(r"\\(.)", r"\1", text[1:-1]) if text.startswith('"') else text
+        at = match.end()
+    return found
+
+
+def _quote(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """What WWW-Authenticate or Proxy-Authenticate asks for (RFC 2617 3.2.1)."""
+
+    realm: str
+    nonce: str
+    qop: tuple[str, ...] = ()
+    stale: bool = False
+    opaque: str | None = None
+    algorithm: str = "MD5"
+
+    @classmethod
+    def parse(cls, value: str) -> Challenge:
+        """Read a header value. Raises SipSyntaxError when realm or nonce is missing or the scheme is not Digest."""
+        pairs = _pairs(value)
+        if "realm" not in pairs or "nonce" not in pairs:
+            raise SipSyntaxError("digest challenge without realm or nonce")
+        return cls(
+            realm=pairs["realm"],
+            nonce=pairs["nonce"],
+            qop=tuple(word.strip().lower() for word in pairs.get("qop", "").split(",") if word.strip()),
+            stale=pairs.get("stale", "").lower() == "true",
+            opaque=pairs.get("opaque"),
+            algorithm=pairs.get("algorithm", "MD5"),
+        )
+
+    def __str__(self) -> str:
+        parts = [f"realm={_quote(self.realm)}", f"nonce={_quote(self.nonce)}"]
+        if self.opaque is not None:
+            parts.append(f"opaque={_quote(self.opaque)}")
+        if self.stale:
+            parts.append("stale=true")
+        if self.qop:
+            parts.append(f"qop={_quote(','.join(self.qop))}")
+        if self.algorithm != "MD5":
+            parts.append(f"algorithm={self.algorithm}")
+        return "Digest " + ", ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What Authorization or Proxy-Authorization carries (RFC 2617 3.2.2). `qop` and `nc` are '' without qop."""
+
+    username: str
+    realm: str
+    nonce: str
+    uri: str
+    response: str
+    qop: str = ""
+    nc: str = ""
+    cnonce: str = ""
+    algorithm: str = "MD5"
+    opaque: str | None = None
+
+    @classmethod
+    def parse(cls, value: str) -> Credentials:
+        """Read a header value. Raises SipSyntaxError when a mandatory parameter is missing."""
+        pairs = _pairs(value)
+        missing = [name for name in ("username", "realm", "nonce", "uri", "response") if name not in pairs]
+        if missing:
+            raise SipSyntaxError(f"digest credentials without {', '.join(missing)}")
+        return cls(
+            username=pairs["username"],
+            realm=pairs["realm"],
+            nonce=pairs["nonce"],
+            uri=pairs["uri"],
+            response=pairs["response"],
+            qop=pairs.get("qop", "").lower(),
+            nc=pairs.get("nc", ""),
+            cnonce=pairs.get("cnonce", ""),
+            algorithm=pairs.get("algorithm", "MD5"),
+            opaque=pairs.get("opaque"),
+        )
+
+    def __str__(self) -> str:
+        parts = [
+            f"username={_quote(self.username)}",
+            f"realm={_quote(self.realm)}",
+            f"nonce={_quote(self.nonce)}",
+            f"uri={_quote(self.uri)}",
+            f"response={_quote(self.response)}",
+            f"algorithm={self.algorithm}",
+        ]
+        if self.qop:
+            parts += [f"qop={self.qop}", f"nc={self.nc}", f"cnonce={_quote(self.cnonce)}"]
+        if self.opaque is not None:
+            parts.append(f"opaque={_quote(self.opaque)}")
+        return "Digest " + ", ".join(parts)
+
+
+def _hash(text: str) -> str:
+    return md5(text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
+
+
+def _response(c: Credentials, password: str, method: str) -> str:
+    ha1 = _hash(f"{c.username}:{c.realm}:{password}")
+    ha2 = _hash(f"{method}:{c.uri}")
+    if c.qop:
+        return _hash(f"{ha1}:{c.nonce}:{c.nc}:{c.cnonce}:{c.qop}:{ha2}")
+    return _hash(f"{ha1}:{c.nonce}:{ha2}")
+
+
+def answer(
+    challenge: Challenge, *, username: str, password: str, method: str, uri: str, cnonce: str, nc: int = 1
+) -> Credentials:
+    """Credentials for `challenge`. qop=auth is used where it is offered, the RFC 2069 form where no qop is.
+
+    Raises SipSyntaxError for an algorithm or qop that is not spoken here.
+    """
+    if challenge.algorithm.upper() != "MD5":
+        raise SipSyntaxError(f"digest algorithm {challenge.algorithm[:20]!r} is not supported")
+    if challenge.qop and "auth" not in challenge.qop:
+        raise SipSyntaxError(f"digest qop {','.join(challenge.qop)[:40]!r} is not supported")
+    blank = Credentials(
+        username=username,
+        realm=challenge.realm,
+        nonce=challenge.nonce,
+        uri=uri,
+        response="",
+        qop="auth" if challenge.qop else "",
+        nc=f"{nc:08x}" if challenge.qop else "",
+        cnonce=cnonce if challenge.qop else "",
+        opaque=challenge.opaque,
+    )
+    return _filled(blank, _response(blank, password, method))
+
+
+def _filled(c: Credentials, response: str) -> Credentials:
+    return Credentials(c.username, c.realm, c.nonce, c.uri, response, c.qop, c.nc, c.cnonce, c.algorithm, c.opaque)
+
+
+def verify(credentials: Credentials, *, password: str, method: str) -> bool:
+    """Whether `credentials` were made with `password` for a request of `method`."""
+    return credentials.response == _response(credentials, password, method)

@@ -1,0 +1,224 @@
+"""The header index: the one scanner of SIP messages.
+
+Every view of a message (the transactions, the phone, the scapy layers, the judge) reads through `scan`.
+It looks at each byte a fixed number of times, so its cost is linear whatever a peer sends.
+Grammar: RFC 3261 sections 7 and 25.
+"""
+
+from __future__ import annotations
+
+import re
+
+_FOLD = re.compile(rb"\r\n[ \t]+")
+_TOKEN = re.compile(rb"[!%'*+\-.0-9A-Z_`a-z~]+\Z")
+_CSEQ = re.compile(rb"(\d{1,10})[ \t]+([!%'*+\-.0-9A-Z_`a-z~]+)\Z")
+_BRANCH = re.compile(rb";\s*branch\s*=\s*([^;,\s]+)", re.IGNORECASE)
+
+COMPACT = {
+    "a": "accept-contact",
+    "b": "referred-by",
+    "c": "content-type",
+    "d": "request-disposition",
+    "e": "content-encoding",
+    "f": "from",
+    "i": "call-id",
+    "j": "reject-contact",
+    "k": "supported",
+    "l": "content-length",
+    "m": "contact",
+    "n": "identity-info",
+    "o": "event",
+    "r": "refer-to",
+    "s": "subject",
+    "t": "to",
+    "u": "allow-events",
+    "v": "via",
+    "x": "session-expires",
+    "y": "identity",
+}
+"""Compact header forms and the names they stand for, lower case (RFC 3261 7.3.3 and the IANA table)."""
+
+_COMMON = (
+    "Via From To Call-ID CSeq Contact Max-Forwards Content-Length Content-Type Event Expires User-Agent "
+    "Allow Supported Subscription-State Authorization WWW-Authenticate Record-Route Route Allow-Events "
+    "Server Min-Expires Require X-KAZOO-AOR"
+)
+_KEYS: dict[bytes, str] = {
+    **{name.encode(): name.lower() for name in _COMMON.split()},
+    **{short.encode(): name for short, name in COMPACT.items()},
+}
+
+
+class SipSyntaxError(ValueError):
+    """Bytes that are no SIP message. `status` is the answer that a server owes the sender (RFC 3261 21.4)."""
+
+    def __init__(self, reason: str, status: int = 400) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+def header_key(name: str) -> str:
+    """The name under which a header is indexed: lower case, compact form spelled out."""
+    key = name.strip().lower()
+    return COMPACT.get(key, key)
+
+
+def scan(data: bytes) -> tuple[bytes, list[tuple[bytes, bytes]], bytes]:
+    """Split a message into start line, `(name, value)` pairs in wire order, and everything after the empty line.
+
+    Folded values are joined by one space; values are stripped, names are as written. Raises SipSyntaxError
+    when there is no empty line or a header line has no colon.
+    """
+    end = data.find(b"\r\n\r\n")
+    if end < 0:
+        raise SipSyntaxError("no empty line ends the headers")
+    head = data[:end]
+    if b"\r\n " in head or b"\r\n\t" in head:
+        head = _FOLD.sub(b" ", head)
+    start, *lines = head.split(b"\r\n")
+    fields: list[tuple[bytes, bytes]] = []
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        if not colon:
+            raise SipSyntaxError(f"header line without a colon: {line[:60]!r}")
+        fields.append((name, value.strip()))
+    return start, fields, data[end + 4 :]
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "surrogateescape")
+
+
+class Message:
+    """One SIP message and the index of its headers. Made by `parse`; never changed afterwards.
+
+    `method` of a response is the method of its CSeq; `uri` is empty in a response, `status` 0 in a request.
+    `body` is cut to Content-Length where one is given (RFC 3261 18.3).
+    """
+
+    __slots__ = (
+        "_fields",
+        "_first",
+        "_more",
+        "body",
+        "call_id",
+        "cseq",
+        "is_request",
+        "method",
+        "raw",
+        "reason",
+        "status",
+        "uri",
+    )
+
+    raw: bytes
+    is_request: bool
+    method: str
+    uri: str
+    status: int
+    reason: str
+    body: bytes
+    call_id: str
+    cseq: int
+    _fields: list[tuple[bytes, bytes]]
+    _first: dict[str, bytes]
+    _more: dict[str, list[bytes]]
+
+    @classmethod
+    def parse(cls, data: bytes) -> Message:
+        """Index `data`. Raises SipSyntaxError when it is no SIP message that a transaction could match."""
+        start, fields, rest = scan(data)
+        self = cls.__new__(cls)
+        self.raw = data
+        self._fields = fields
+        first: dict[str, bytes] = {}
+        more: dict[str, list[bytes]] = {}
+        for name, value in fields:
+            key = _KEYS.get(name) or header_key(name.decode("latin-1"))
+            if key in first:
+                more.setdefault(key, [first[key]]).append(value)
+            else:
+                first[key] = value
+        self._first = first
+        self._more = more
+        self._read_start(start)
+        call_id = first.get("call-id")
+        if not call_id:
+            raise SipSyntaxError("no Call-ID")
+        self.call_id = _text(call_id)
+        match = _CSEQ.match(first.get("cseq", b""))
+        if match is None or int(match[1]) >= 2**32:
+            raise SipSyntaxError("no valid CSeq")
+        self.cseq = int(match[1])
+        method = match[2].decode()
+        if not self.is_request:
+            self.method = method
+        elif method != self.method:
+            raise SipSyntaxError(f"CSeq method {method} in a {self.method} request")
+        self.body = self._cut(rest)
+        return self
+
+    def _read_start(self, start: bytes) -> None:
+        if start[:8].upper() == b"SIP/2.0 ":
+            code, _, reason = start[8:].partition(b" ")
+            if len(code) != 3 or not code.isdigit() or not 100 <= int(code) <= 699:
+                raise SipSyntaxError(f"no valid status code: {start[:60]!r}")
+            self.is_request, self.status, self.reason = False, int(code), _text(reason)
+            self.method = self.uri = ""
+            return
+        parts = start.split(b" ")
+        if len(parts) != 3 or not _TOKEN.match(parts[0]):
+            raise SipSyntaxError(f"no valid request line: {start[:60]!r}")
+        if parts[2].upper() != b"SIP/2.0":
+            raise SipSyntaxError(f"SIP version {parts[2][:20]!r}", 505 if parts[2][:4].upper() == b"SIP/" else 400)
+        if not parts[1] or parts[1][:1] == b"<":
+            raise SipSyntaxError(f"no valid Request-URI: {parts[1][:60]!r}")
+        self.is_request, self.status, self.reason = True, 0, ""
+        self.method, self.uri = parts[0].decode(), _text(parts[1])
+
+    def _cut(self, rest: bytes) -> bytes:
+        lengths = self._more.get("content-length")
+        if lengths and len(set(lengths)) > 1:
+            raise SipSyntaxError("several Content-Lengths")
+        given = self._first.get("content-length")
+        if given is None:
+            return rest
+        if not given.isdigit() or len(given) > 10:
+            raise SipSyntaxError(f"Content-Length {given[:20]!r}")
+        length = int(given)
+        if length > len(rest):
+            raise SipSyntaxError(f"Content-Length {length} but {len(rest)} octets of body")
+        return rest[:length]
+
+    @property
+    def headers(self) -> list[tuple[str, str]]:
+        """All headers in wire order, names as written, values unfolded and stripped."""
+        return [(_text(name), _text(value)) for name, value in self._fields]
+
+    @property
+    def start_line(self) -> str:
+        """The request line or status line as it was on the wire."""
+        return _text(self.raw[: self.raw.find(b"\r\n")])
+
+    def get(self, name: str) -> str | None:
+        """The first value of header `name` in any case, full or compact; None when it is absent."""
+        value = self._first.get(name)
+        if value is None:
+            value = self._first.get(header_key(name))
+        return None if value is None else _text(value)
+
+    def all(self, name: str) -> list[str]:
+        """Every value line of header `name` in wire order, not split at commas."""
+        key = header_key(name)
+        if key in self._more:
+            return [_text(value) for value in self._more[key]]
+        return [_text(self._first[key])] if key in self._first else []
+
+    @property
+    def branch(self) -> str:
+        """The branch parameter of the top Via, '' when there is none (RFC 3261 8.1.1.7)."""
+        match = _BRANCH.search(self._first.get("via", b"").partition(b",")[0])
+        return _text(match[1]) if match else ""
+
+    def __repr__(self) -> str:
+        return f"<Message {self.start_line!r} {self.call_id} {self.cseq} {self.method}>"

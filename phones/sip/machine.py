@@ -1,0 +1,110 @@
+"""State machines as tables, run by one generic machine, timers included.
+
+A table says for every (state, event) what to do, which timers to start and stop, and the next state. A pair that
+is missing from a table is a mistake of the table, found when it is built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+Duration = Callable[[int], float]
+"""Seconds of a timer, given how often this machine has started it before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What happens on one event in one state: `do` for the owner, timers started and stopped, the next state."""
+
+    to: str
+    do: tuple[str, ...] = ()
+    start: tuple[str, ...] = ()
+    stop: tuple[str, ...] = ()
+
+
+class Table:
+    """A total transition table. `begin` names the timers that run from the first moment; `ignored` lists the pairs that change nothing; a pair may stand in one place only."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        initial: str,
+        final: str,
+        begin: Iterable[str] = (),
+        events: Iterable[str],
+        rules: Mapping[tuple[str, str], Rule],
+        ignored: Iterable[tuple[str, str]] = (),
+    ) -> None:
+        self.name = name
+        self.initial = initial
+        self.final = final
+        self.begin = tuple(begin)
+        self.events = tuple(events)
+        self.states = tuple(
+            dict.fromkeys([initial, *(state for state, _ in rules), *(rule.to for rule in rules.values())])
+        )
+        self.rules = dict(rules)
+        for pair in ignored:
+            if pair in self.rules:
+                raise ValueError(f"{name}: {pair} is both ruled and ignored")
+            self.rules[pair] = Rule(pair[0])
+        wanted = {(state, event) for state in self.states if state != final for event in self.events}
+        missing, strange = sorted(wanted - self.rules.keys()), sorted(self.rules.keys() - wanted)
+        if missing or strange:
+            raise ValueError(f"{name}: missing {missing}, strange {strange}")
+
+
+class Machine:
+    """One running instance of a table. Events that name a timer are called `timer X`."""
+
+    __slots__ = ("_durations", "_starts", "_table", "deadlines", "state")
+
+    def __init__(self, table: Table, durations: Mapping[str, Duration], now: float) -> None:
+        self._table = table
+        self._durations = durations
+        self._starts: dict[str, int] = {}
+        self.state = table.initial
+        self.deadlines: dict[str, float] = {}
+        self._start(table.begin, now)
+
+    def _start(self, timers: Iterable[str], now: float) -> None:
+        for timer in timers:
+            count = self._starts.get(timer, 0)
+            self._starts[timer] = count + 1
+            self.deadlines[timer] = now + self._durations[timer](count)
+
+    def __repr__(self) -> str:
+        return f"<{self._table.name} {self.state} {self.deadlines}>"
+
+    @property
+    def ended(self) -> bool:
+        """Whether the final state is reached; nothing happens any more."""
+        return self.state == self._table.final
+
+    def fire(self, event: str, now: float) -> tuple[str, ...]:
+        """Take `event` at `now` (seconds): set timers and state, and return what the owner has to do."""
+        if self.ended:
+            return ()
+        rule = self._table.rules[self.state, event]
+        for timer in rule.stop:
+            self.deadlines.pop(timer, None)
+        self._start(rule.start, now)
+        self.state = rule.to
+        if rule.to == self._table.final:
+            self.deadlines.clear()
+        return rule.do
+
+    def next_deadline(self) -> float | None:
+        """When the earliest timer fires, in seconds, or None."""
+        return min(self.deadlines.values(), default=None)
+
+    def due(self, now: float) -> str | None:
+        """Take one timer that is due at `now` off the clock and return its event name."""
+        for timer, deadline in sorted(self.deadlines.items(), key=lambda item: item[1]):
+            if deadline <= now:
+                del self.deadlines[timer]
+                return f"timer {timer}"
+            break
+        return None

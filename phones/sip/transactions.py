@@ -1,0 +1,390 @@
+"""SIP transactions (RFC 3261 17, RFC 6026 for INVITE answered 2xx), sans-IO.
+
+One `TransactionLayer` serves one phone or one server. Messages and `now` go in, outputs come out; who owns the
+sockets sends what `Send` says and calls `handle_timer` at `next_deadline`.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from phones.sip.index import Message, SipSyntaxError
+from phones.sip.machine import Duration, Machine, Rule, Table
+from phones.sip.message import Address, request, response_target
+
+MAGIC = "z9hG4bK"
+"""What a branch of RFC 3261 begins with (8.1.1.7)."""
+
+_RESPONSES = ("1xx", "2xx", "3xx-6xx")
+
+CLIENT = Table(
+    "non-INVITE client",
+    initial="trying",
+    final="terminated",
+    begin=("E", "F"),
+    events=("timer E", "timer F", "timer K", *_RESPONSES),
+    rules={
+        ("trying", "timer E"): Rule("trying", ("resend",), start=("E",)),
+        ("trying", "timer F"): Rule("terminated", ("time out",)),
+        ("trying", "1xx"): Rule("proceeding", ("pass up",)),
+        ("trying", "2xx"): Rule("completed", ("pass up",), start=("K",), stop=("E", "F")),
+        ("trying", "3xx-6xx"): Rule("completed", ("pass up",), start=("K",), stop=("E", "F")),
+        ("proceeding", "timer E"): Rule("proceeding", ("resend",), start=("E",)),
+        ("proceeding", "timer F"): Rule("terminated", ("time out",)),
+        ("proceeding", "1xx"): Rule("proceeding", ("pass up",)),
+        ("proceeding", "2xx"): Rule("completed", ("pass up",), start=("K",), stop=("E", "F")),
+        ("proceeding", "3xx-6xx"): Rule("completed", ("pass up",), start=("K",), stop=("E", "F")),
+        ("completed", "timer K"): Rule("terminated"),
+    },
+    ignored=[
+        ("trying", "timer K"),
+        ("proceeding", "timer K"),
+        ("completed", "timer E"),
+        ("completed", "timer F"),
+        *(("completed", kind) for kind in _RESPONSES),
+    ],
+)
+"""RFC 3261 17.1.2, figure 6."""
+
+INVITE_CLIENT = Table(
+    "INVITE client",
+    initial="calling",
+    final="terminated",
+    begin=("A", "B"),
+    events=("timer A", "timer B", "timer D", "timer M", *_RESPONSES),
+    rules={
+        ("calling", "timer A"): Rule("calling", ("resend",), start=("A",)),
+        ("calling", "timer B"): Rule("terminated", ("time out",)),
+        ("calling", "1xx"): Rule("proceeding", ("pass up",), stop=("A", "B")),
+        ("calling", "2xx"): Rule("accepted", ("pass up",), start=("M",), stop=("A", "B")),
+        ("calling", "3xx-6xx"): Rule("completed", ("acknowledge", "pass up"), start=("D",), stop=("A", "B")),
+        ("proceeding", "1xx"): Rule("proceeding", ("pass up",)),
+        ("proceeding", "2xx"): Rule("accepted", ("pass up",), start=("M",)),
+        ("proceeding", "3xx-6xx"): Rule("completed", ("acknowledge", "pass up"), start=("D",)),
+        ("completed", "3xx-6xx"): Rule("completed", ("acknowledge",)),
+        ("completed", "timer D"): Rule("terminated"),
+        ("accepted", "2xx"): Rule("accepted", ("pass up",)),
+        ("accepted", "timer M"): Rule("terminated"),
+    },
+    ignored=[
+        *((state, timer) for state in ("calling", "proceeding") for timer in ("timer D", "timer M")),
+        *((state, timer) for state in ("proceeding", "completed", "accepted") for timer in ("timer A", "timer B")),
+        ("completed", "timer M"),
+        ("completed", "1xx"),
+        ("completed", "2xx"),
+        ("accepted", "timer D"),
+        ("accepted", "1xx"),
+        ("accepted", "3xx-6xx"),
+    ],
+)
+"""RFC 3261 17.1.1, figure 5, with the accepted state of RFC 6026 8.4."""
+
+_SENT = ("send 1xx", "send 2xx", "send 3xx-6xx")
+
+SERVER = Table(
+    "non-INVITE server",
+    initial="trying",
+    final="terminated",
+    events=("request", "timer J", *_SENT),
+    rules={
+        ("trying", "send 1xx"): Rule("proceeding", ("send",)),
+        ("trying", "send 2xx"): Rule("completed", ("send",), start=("J",)),
+        ("trying", "send 3xx-6xx"): Rule("completed", ("send",), start=("J",)),
+        ("proceeding", "request"): Rule("proceeding", ("resend",)),
+        ("proceeding", "send 1xx"): Rule("proceeding", ("send",)),
+        ("proceeding", "send 2xx"): Rule("completed", ("send",), start=("J",)),
+        ("proceeding", "send 3xx-6xx"): Rule("completed", ("send",), start=("J",)),
+        ("completed", "request"): Rule("completed", ("resend",)),
+        ("completed", "timer J"): Rule("terminated"),
+    },
+    ignored=[
+        ("trying", "request"),
+        ("trying", "timer J"),
+        ("proceeding", "timer J"),
+        *(("completed", sent) for sent in _SENT),
+    ],
+)
+"""RFC 3261 17.2.2, figure 8."""
+
+INVITE_SERVER = Table(
+    "INVITE server",
+    initial="proceeding",
+    final="terminated",
+    events=("request", "ACK", "timer G", "timer H", "timer I", "timer L", *_SENT),
+    rules={
+        ("proceeding", "request"): Rule("proceeding", ("resend",)),
+        ("proceeding", "send 1xx"): Rule("proceeding", ("send",)),
+        ("proceeding", "send 2xx"): Rule("accepted", ("send",), start=("G", "L")),
+        ("proceeding", "send 3xx-6xx"): Rule("completed", ("send",), start=("G", "H")),
+        ("completed", "request"): Rule("completed", ("resend",)),
+        ("completed", "timer G"): Rule("completed", ("resend",), start=("G",)),
+        ("completed", "timer H"): Rule("terminated", ("time out",)),
+        ("completed", "ACK"): Rule("confirmed", ("acknowledged",), start=("I",), stop=("G", "H")),
+        ("confirmed", "timer I"): Rule("terminated"),
+        ("accepted", "timer G"): Rule("accepted", ("resend",), start=("G",)),
+        ("accepted", "ACK"): Rule("confirmed", ("acknowledged",), start=("I",), stop=("G", "L")),
+        ("accepted", "timer L"): Rule("terminated", ("time out",)),
+    },
+    ignored=[
+        ("proceeding", "ACK"),
+        *(("proceeding", f"timer {timer}") for timer in "GHIL"),
+        ("completed", "timer I"),
+        ("completed", "timer L"),
+        ("accepted", "request"),
+        ("accepted", "timer H"),
+        ("accepted", "timer I"),
+        *((state, sent) for state in ("completed", "confirmed", "accepted") for sent in _SENT),
+        ("confirmed", "request"),
+        ("confirmed", "ACK"),
+        *(("confirmed", f"timer {timer}") for timer in "GHL"),
+    ],
+)
+"""RFC 3261 17.2.1, figure 7, and RFC 6026 7.1. Over UDP timer G also repeats the 2xx until the ACK (13.3.1.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timers:
+    """The base values of RFC 3261 17.1.1.1, in seconds."""
+
+    t1: float = 0.5
+    t2: float = 4.0
+    t4: float = 5.0
+
+    def durations(self) -> dict[str, Duration]:
+        """Timer name to duration, for UDP (RFC 3261 appendix A, RFC 6026 for L and M)."""
+        t1, t2, t4 = self.t1, self.t2, self.t4
+
+        def doubling(count: int) -> float:
+            return t1 * float(2**count)
+
+        def capped(count: int) -> float:
+            return min(doubling(count), t2)
+
+        durations: dict[str, Duration] = {name: lambda _: 64 * t1 for name in "BDFHJLM"}
+        durations |= {"A": doubling, "E": capped, "G": capped}
+        return durations | {"I": lambda _: t4, "K": lambda _: t4}
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Put `data` on the wire towards `remote`. `retransmission` marks a repetition by a transaction."""
+
+    data: bytes
+    remote: Address
+    retransmission: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A new request, passed up once; answer it with `respond(key, ...)`."""
+
+    key: str
+    message: Message
+    source: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response to our request `key`: each provisional one, the first final one, each 2xx to an INVITE."""
+
+    key: str
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class TimedOut:
+    """Nobody answered our request `key` (RFC 3261 8.1.3.1), or no ACK came for our answer."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Retransmitted:
+    """A request that the peer sent again; it was absorbed or answered as before."""
+
+    message: Message
+    source: Address
+
+
+@dataclass(frozen=True, slots=True)
+class AckFor:
+    """The ACK for the final answer of INVITE transaction `key`."""
+
+    key: str
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """A response or ACK that belongs to no transaction."""
+
+    message: Message
+    source: Address
+
+
+Output = Send | Incoming | Answer | TimedOut | Retransmitted | AckFor | Stray
+
+
+class _Transaction:
+    __slots__ = ("key", "last", "machine", "remote", "request")
+
+    def __init__(self, key: str, request: Message, remote: Address, machine: Machine) -> None:
+        self.key = key
+        self.request = request
+        self.remote = remote
+        self.machine = machine
+        self.last = b""
+
+
+def _kind(status: int) -> str:
+    return "1xx" if status < 200 else "2xx" if status < 300 else "3xx-6xx"
+
+
+def _server_key(message: Message) -> str:
+    method = "INVITE" if message.method == "ACK" else message.method
+    if message.branch.startswith(MAGIC) and len(message.branch) > len(MAGIC):
+        sent_by = (message.get("via") or "").partition(";")[0]
+        return f"{message.branch} {sent_by} {method}"
+    # RFC 2543 peers: 17.2.3 matches on these instead of the branch
+    from_tag = (message.get("from") or "").rpartition("tag=")[2]
+    return f"2543 {message.call_id} {message.cseq} {from_tag} {message.uri} {method}"
+
+
+class TransactionLayer:
+    """All transactions of one SIP element over UDP."""
+
+    def __init__(self, timers: Timers | None = None) -> None:
+        self._durations: Mapping[str, Duration] = (timers or Timers()).durations()
+        self._client: dict[str, _Transaction] = {}
+        self._server: dict[str, _Transaction] = {}
+        self._accepted: dict[tuple[str, int], _Transaction] = {}
+        self._heap: list[tuple[float, str, bool]] = []
+        self._outputs: list[Output] = []
+
+    def request(self, data: bytes, remote: Address, now: float) -> str:
+        """Send the request `data` in a new client transaction and return its key. An ACK has no transaction."""
+        message = Message.parse(data)
+        key = f"{message.branch} {message.method}"
+        if message.method != "ACK":
+            table = INVITE_CLIENT if message.method == "INVITE" else CLIENT
+            machine = Machine(table, self._durations, now)
+            transaction = _Transaction(key, message, remote, machine)
+            transaction.last = data
+            self._client[key] = transaction
+            self._arm(transaction, client=True)
+        self._outputs.append(Send(data, remote, retransmission=False))
+        return key
+
+    def respond(self, key: str, data: bytes, now: float) -> None:
+        """Answer the server transaction `key`. Unknown or ended transactions are left alone."""
+        transaction = self._server.get(key)
+        if transaction is None:
+            return
+        status = Message.parse(data).status
+        if "send" in transaction.machine.fire(f"send {_kind(status)}", now):
+            transaction.last = data
+            if 200 <= status < 300 and transaction.request.method == "INVITE":
+                self._accepted[transaction.request.call_id, transaction.request.cseq] = transaction
+            self._outputs.append(Send(data, transaction.remote, retransmission=False))
+        self._arm(transaction, client=False)
+
+    def receive(self, message: Message, source: Address, now: float) -> None:
+        """Take one message from the wire."""
+        if message.is_request:
+            self._receive_request(message, source, now)
+        else:
+            self._receive_response(message, source, now)
+
+    def _receive_request(self, message: Message, source: Address, now: float) -> None:
+        key = _server_key(message)
+        transaction = self._server.get(key)
+        if message.method == "ACK":
+            transaction = transaction or self._accepted.get((message.call_id, message.cseq))
+            if transaction is None:
+                self._outputs.append(Stray(message, source))
+                return
+            if "acknowledged" in transaction.machine.fire("ACK", now):
+                self._outputs.append(AckFor(transaction.key, message))
+            self._arm(transaction, client=False)
+            return
+        if transaction is not None:
+            self._outputs.append(Retransmitted(message, source))
+            if "resend" in transaction.machine.fire("request", now) and transaction.last:
+                self._outputs.append(Send(transaction.last, transaction.remote, retransmission=True))
+            return
+        try:
+            remote = response_target(message)
+        except SipSyntaxError:
+            remote = source
+        machine = Machine(INVITE_SERVER if message.method == "INVITE" else SERVER, self._durations, now)
+        self._server[key] = _Transaction(key, message, remote, machine)
+        self._outputs.append(Incoming(key, message, source))
+
+    def _receive_response(self, message: Message, source: Address, now: float) -> None:
+        transaction = self._client.get(f"{message.branch} {message.method}")
+        if transaction is None or transaction.request.call_id != message.call_id:
+            self._outputs.append(Stray(message, source))
+            return
+        for action in transaction.machine.fire(_kind(message.status), now):
+            if action == "pass up":
+                self._outputs.append(Answer(transaction.key, message))
+            elif action == "acknowledge":
+                self._outputs.append(Send(_ack(transaction.request, message), transaction.remote, retransmission=False))
+        self._arm(transaction, client=True)
+
+    def _arm(self, transaction: _Transaction, *, client: bool) -> None:
+        if transaction.machine.ended:
+            self._forget(transaction, client=client)
+            return
+        deadline = transaction.machine.next_deadline()
+        if deadline is not None:
+            heapq.heappush(self._heap, (deadline, transaction.key, client))
+
+    def _forget(self, transaction: _Transaction, *, client: bool) -> None:
+        owner = self._client if client else self._server
+        owner.pop(transaction.key, None)
+        dialog = (transaction.request.call_id, transaction.request.cseq)
+        if self._accepted.get(dialog) is transaction:
+            del self._accepted[dialog]
+
+    def next_deadline(self) -> float | None:
+        """When `handle_timer` has to be called next, in seconds, or None."""
+        return self._heap[0][0] if self._heap else None
+
+    def handle_timer(self, now: float) -> None:
+        """Fire every timer that is due at `now`."""
+        while self._heap and self._heap[0][0] <= now:
+            _, key, client = heapq.heappop(self._heap)
+            transaction = (self._client if client else self._server).get(key)
+            if transaction is None:
+                continue
+            event = transaction.machine.due(now)
+            if event is None:
+                continue
+            for action in transaction.machine.fire(event, now):
+                if action == "resend":
+                    self._outputs.append(Send(transaction.last, transaction.remote, retransmission=True))
+                elif action == "time out":
+                    self._outputs.append(TimedOut(key))
+            self._arm(transaction, client=client)
+
+    def take(self) -> list[Output]:
+        """Drain the outputs, in order."""
+        outputs, self._outputs = self._outputs, []
+        return outputs
+
+
+def _ack(invite: Message, answer: Message) -> bytes:
+    """The ACK of a non-2xx answer (RFC 3261 17.1.1.3): the INVITE's top Via, Routes and CSeq number, the answer's To."""
+    headers = [
+        ("Via", (invite.get("via") or "").partition(",")[0]),
+        ("Max-Forwards", "70"),
+        *(("Route", route) for route in invite.all("route")),
+        ("From", invite.get("from") or ""),
+        ("To", answer.get("to") or ""),
+        ("Call-ID", invite.call_id),
+        ("CSeq", f"{invite.cseq} ACK"),
+    ]
+    return request("ACK", invite.uri, headers)
