@@ -1,0 +1,1 @@
+"""Scenarios, targets, worlds, the judge and the command line."""

@@ -1,0 +1,1 @@
+"""The devices part of the API: envelope, authentication, documents, sync."""

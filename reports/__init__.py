@@ -1,0 +1,1 @@
+"""The Record and the pure functions that turn it into reports."""
