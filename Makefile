@@ -43,9 +43,9 @@ schema: $(STAMP) ## regenerate scenarios/schema.json
 	@mkdir -p out
 	@$(BIN)/ringproof schema scenario > out/schema.json && mv out/schema.json scenarios/schema.json
 
-lock: $(STAMP) ## remake requirements.lock from pyproject.toml, everything as new as allowed
+lock: ## remake requirements.lock from pyproject.toml, everything as new as allowed
 	@$(PYTHON) -m venv .venv/lock
-	@.venv/lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+	@.venv/lock/bin/python -m pip install -qq --disable-pip-version-check uv
 	@.venv/lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --extra dev --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
 	    --output-file requirements.lock pyproject.toml
@@ -63,6 +63,6 @@ $(STAMP): requirements.lock pyproject.toml
 	    echo "make: '$(PYTHON)' has no venv or pip; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv
 	@echo 'make: installing the locked packages into .venv (once)'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@touch $(STAMP)

@@ -1,0 +1,191 @@
+"""A project with packages named like ours, in whose environment ringproof happens to be installed.
+
+The environment is a bare venv that borrows pytest (and nothing else) from the running one; ringproof comes as a wheel
+built from this checkout, without its dependencies: a plugin that needed one of them to start would be found out.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import venv
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parents[1]
+ROOMS = ("harness", "phones", "reference_server", "reports", "scenarios")
+
+FILES = {
+    "conftest.py": "import harness\n",
+    "harness/__init__.py": "OWNER = 'somebody else'\n",
+    "harness/cli.py": "def main():\n    return 7\n",
+    "phones/__init__.py": "from harness import OWNER\n\nMODELS = ['T46S']\n",
+    "reports/__init__.py": "",
+    "reports/html.py": "def render():\n    return '<p>'\n",
+    "scenarios/__init__.py": "",
+    "tests/__init__.py": "",
+    "tests/test_own.py": """
+import sys
+
+import harness.cli
+import phones
+import reports.html
+
+
+def test_own_packages_are_meant():
+    assert (harness.OWNER, harness.cli.main(), phones.MODELS) == ("somebody else", 7, ["T46S"])
+    assert reports.html.render() == "<p>"
+
+
+def test_nothing_else_was_imported():
+    names = {name.partition(".")[0] for name in sys.modules}
+    print(sorted(names & {"reference_server", "scenarios", "scapy", "aiohttp", "pydantic", "click", "rich"}))
+    print(sorted(path for path in sys.path if "ringproof" in path))
+
+
+def test_fails_as_before():
+    assert harness.OWNER == "us"
+""",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """A venv with pytest alone; `project` is the foreign project's folder."""
+
+    python: Path
+    project: Path
+
+    def pytest(self, *arguments: str, as_module: bool = True) -> subprocess.CompletedProcess[str]:
+        command = [str(self.python), "-m", "pytest"] if as_module else [str(self.python.parent / "pytest")]
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "PYTHON", "COV"))}
+        return subprocess.run(
+            [*command, *arguments], cwd=self.project, env=clean, capture_output=True, text=True, check=False, timeout=60
+        )
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wheel built from a copy of this checkout, offline; building in place would leave its traces there."""
+    source = tmp_path_factory.mktemp("source")
+    for name in (*ROOMS, "pyproject.toml", "README.md", "LICENSE", "ringproof_pytest.py"):
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(ROOT / name, source / name)
+    pip("wheel", "--no-build-isolation", "--no-deps", "--wheel-dir", str(source / "dist"), str(source))
+    [built] = (source / "dist").glob("ringproof-*.whl")
+    return built
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> Environment:
+    venv.create(tmp_path / "venv", with_pip=False, symlinks=True)
+    [packages] = (tmp_path / "venv").glob("lib/python*/site-packages")
+    for name in closure("pytest"):
+        distribution = metadata.distribution(name)
+        for top in {file.parts[0] for file in distribution.files or ()} - {"..", "__pycache__"}:
+            (packages / top).symlink_to(Path(str(distribution.locate_file(top))))
+    script = tmp_path / "venv" / "bin" / "pytest"
+    script.write_text(f"#!{tmp_path}/venv/bin/python\nimport sys, pytest\nsys.exit(pytest.main())\n")
+    script.chmod(0o755)
+    for name, text in FILES.items():
+        path = tmp_path / "project" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return Environment(tmp_path / "venv" / "bin" / "python", tmp_path / "project")
+
+
+def closure(name: str) -> set[str]:
+    """Return the distributions that `name` needs here, itself included."""
+    seen: set[str] = set()
+    todo = [name]
+    while todo:
+        current = todo.pop()
+        if current in seen:
+            continue
+        seen.add(current)
+        for text in metadata.requires(current) or ():
+            requirement = Requirement(text)
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                todo.append(requirement.name)
+    return seen
+
+
+def pip(*arguments: str) -> None:
+    command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input", *arguments]
+    done = subprocess.run(
+        command, env={**os.environ, "PIP_NO_INDEX": "1"}, capture_output=True, text=True, check=False, timeout=110
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def install(environment: Environment, wheel: Path) -> None:
+    pip("--python", str(environment.python), "install", "--no-deps", str(wheel))
+
+
+def comparable(output: str) -> str:
+    """Return pytest's output without its list of plugins and without durations."""
+    lines = [line for line in output.splitlines() if not line.startswith("plugins: ")]
+    return re.sub(r"\bin \d+\.\d+s\b( \([\d:]+\))?", "in TIME", "\n".join(lines)).replace("=", "")
+
+
+@pytest.mark.parametrize("as_module", [True, False], ids=["python -m pytest", "pytest"])
+def test_a_project_of_the_same_names_is_tested_as_before(
+    environment: Environment, wheel: Path, *, as_module: bool
+) -> None:
+    arguments = ("-v", "-s", "-p", "no:cacheprovider")
+    before = environment.pytest(*arguments, as_module=as_module)
+    install(environment, wheel)
+    after = environment.pytest(*arguments, as_module=as_module)
+    assert "plugins: " not in before.stdout
+    assert "plugins: ringproof-" in after.stdout  # it was there, and stood aside
+    assert "2 passed" in before.stdout
+    assert "1 failed" in before.stdout
+    assert comparable(after.stdout) == comparable(before.stdout)
+    assert (after.returncode, after.stderr) == (before.returncode, before.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("folder", [".", "tests", "aaa"])
+def test_a_scenario_file_in_such_a_project_names_the_clash_in_one_sentence(
+    environment: Environment, wheel: Path, folder: str
+) -> None:
+    install(environment, wheel)
+    for name in ("one", "two"):
+        path = environment.project / folder / f"{name}.scenario.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("title: x\nsteps: []\n")
+    done = environment.pytest("--color=no")
+    output = done.stdout + done.stderr
+    said = [line for line in output.splitlines() if "ringproof cannot run" in line]
+    [packages] = (environment.python.parents[1]).glob("lib/python*/site-packages")
+    assert len(said) == 1, output
+    assert f"'harness' ({environment.project / 'harness'})" in said[0]
+    assert f"({packages / 'harness'})" in said[0]
+    assert "Traceback" not in output
+    assert "1 error" in output
+    assert done.returncode == pytest.ExitCode.INTERRUPTED
+
+
+def test_the_clash_is_seen_before_anything_of_ours_is_imported(environment: Environment, wheel: Path) -> None:
+    # A package that only the scenario's own folder would bring onto the path, of a room that is imported late.
+    install(environment, wheel)
+    shutil.rmtree(environment.project)
+    inner = environment.project / "inner"
+    (inner / "reports").mkdir(parents=True)
+    (inner / "reports" / "__init__.py").write_text("")
+    (inner / "one.scenario.yaml").write_text("title: x\nsteps: []\n")
+    done = environment.pytest("--color=no", "-c", os.devnull, "--rootdir", str(environment.project))
+    assert f"'reports' ({inner / 'reports'})" in done.stdout
+    assert done.returncode == pytest.ExitCode.INTERRUPTED
+
+
+def test_the_plugin_imports_only_pytest_and_the_standard_library() -> None:
+    script = "import sys; import ringproof_pytest; print(sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not [name for name in (*ROOMS, "scapy", "aiohttp", "pydantic") if f"'{name}'" in done.stdout]
