@@ -24,7 +24,11 @@ class Rule:
 
 
 class Table:
-    """A total transition table. `begin` names the timers that run from the first moment; `ignored` lists the pairs that change nothing; a pair may stand in one place only."""
+    """A total transition table.
+
+    `begin` names the timers that run from the first moment, `ignored` the pairs that change nothing.
+    A pair may stand in one place only.
+    """
 
     def __init__(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from phones.sip.index import Message, SipSyntaxError
+from phones.sip.index import Message, SipSyntaxError, header_key, scan
 
 Address = tuple[str, int]
 """Host and port."""
@@ -127,3 +127,22 @@ def response_target(message: Message) -> Address:
         raise SipSyntaxError(f"Via port {port[:20]!r}")
     host: str = parameters.get("received") or sent_by[2]
     return host.strip("[]"), int(port)
+
+
+def refusal(data: bytes, error: SipSyntaxError) -> bytes | None:
+    """The answer to a malformed request; None when it is none, or names nobody to answer (RFC 3261 21.4.1)."""
+    try:
+        start, fields, _ = scan(data)
+    except SipSyntaxError:
+        return None
+    wanted = {"via", "from", "to", "call-id", "cseq"}
+    text = [(n.decode("latin-1"), v.decode("utf-8", "surrogateescape")) for n, v in fields]
+    copied = [(name, value) for name, value in text if header_key(name) in wanted]
+    present = {header_key(name) for name, _ in copied}
+    if start[:4].upper() == b"SIP/" or start[:4].upper() == b"ACK " or not {"via", "call-id", "cseq"} <= present:
+        return None
+    return _assemble(f"SIP/2.0 {error.status} {REASONS.get(error.status, '')} ({_ascii(error)})", copied, b"")
+
+
+def _ascii(error: SipSyntaxError) -> str:
+    return "".join(c for c in str(error) if " " <= c <= "~")[:80]

@@ -377,7 +377,7 @@ class TransactionLayer:
 
 
 def _ack(invite: Message, answer: Message) -> bytes:
-    """The ACK of a non-2xx answer (RFC 3261 17.1.1.3): the INVITE's top Via, Routes and CSeq number, the answer's To."""
+    """The ACK of a non-2xx answer: top Via, Routes and CSeq of the INVITE, To of the answer (RFC 3261 17.1.1.3)."""
     headers = [
         ("Via", (invite.get("via") or "").partition(",")[0]),
         ("Max-Forwards", "70"),

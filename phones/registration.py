@@ -1,0 +1,60 @@
+"""The life of one registration as a table (RFC 3261 10.2, 22; Kazoo's refusals by `same nonce again`)."""
+
+from __future__ import annotations
+
+from phones.sip.machine import Rule, Table
+
+_ENDS = ("refused", "rejected", "timeout")
+
+REGISTRATION = Table(
+    "registration",
+    initial="idle",
+    final="(none)",
+    events=(
+        "register",
+        "unregister",
+        "challenge",
+        "interval",
+        "accepted",
+        *_ENDS,
+        "timer refresh",
+        "timer expiry",
+    ),
+    rules={
+        ("idle", "register"): Rule("trying", ("send",)),
+        ("trying", "challenge"): Rule("trying", ("answer",)),
+        ("trying", "interval"): Rule("trying", ("lengthen", "send")),
+        ("trying", "accepted"): Rule("registered", ("report registered",), start=("refresh", "expiry")),
+        ("trying", "refused"): Rule("idle", ("report refused",)),
+        ("trying", "rejected"): Rule("idle", ("report refused",)),
+        ("trying", "timeout"): Rule("idle", ("report unanswered",)),
+        ("registered", "register"): Rule("refreshing", ("send",), stop=("refresh",)),
+        ("registered", "timer refresh"): Rule("refreshing", ("send",)),
+        ("registered", "timer expiry"): Rule("idle", ("report expired",), stop=("refresh",)),
+        ("registered", "unregister"): Rule("leaving", ("send zero",), stop=("refresh", "expiry")),
+        ("refreshing", "challenge"): Rule("refreshing", ("answer",)),
+        ("refreshing", "interval"): Rule("refreshing", ("lengthen", "send")),
+        ("refreshing", "accepted"): Rule("registered", ("report registered",), start=("refresh", "expiry")),
+        ("refreshing", "refused"): Rule("idle", ("report refused",), stop=("expiry",)),
+        ("refreshing", "rejected"): Rule("idle", ("report refused",), stop=("expiry",)),
+        ("refreshing", "timeout"): Rule("idle", ("report unanswered",), stop=("expiry",)),
+        ("refreshing", "timer expiry"): Rule("trying", ("report expired",)),
+        ("refreshing", "unregister"): Rule("leaving", ("send zero",), stop=("expiry",)),
+        ("trying", "unregister"): Rule("leaving", ("send zero",)),
+        ("leaving", "challenge"): Rule("leaving", ("answer",)),
+        ("leaving", "accepted"): Rule("idle", ("report unregistered",)),
+        ("leaving", "interval"): Rule("idle", ("report refused",)),
+        ("leaving", "refused"): Rule("idle", ("report refused",)),
+        ("leaving", "rejected"): Rule("idle", ("report refused",)),
+        ("leaving", "timeout"): Rule("idle", ("report unanswered",)),
+    },
+    ignored=[
+        *(("idle", event) for event in ("unregister", "challenge", "interval", "accepted", *_ENDS)),
+        *((state, f"timer {name}") for state in ("idle", "trying", "leaving") for name in ("refresh", "expiry")),
+        ("refreshing", "timer refresh"),
+        *((state, "register") for state in ("trying", "refreshing", "leaving")),
+        *(("registered", event) for event in ("challenge", "interval", "accepted", *_ENDS)),
+    ],
+)
+"""`accepted` is a 200; `challenge` a 401 or 407 that may be answered; `refused` one that must not be (same nonce
+again after credentials, without stale); `interval` a 423; `rejected` any other final response."""

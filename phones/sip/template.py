@@ -1,0 +1,34 @@
+"""Requests built once as scapy layers and compiled to bytes with holes.
+
+A scapy packet per message costs many times what the rest of a phone does; a template costs it once.
+"""
+
+from __future__ import annotations
+
+import re
+
+from phones.sip.layers import SIPRequest
+
+_HOLE = re.compile(rb"\x00(\w+)\x00")
+
+
+def hole(name: str) -> str:
+    """Text to put into a header or URI of the packet where `Template.render` fills in `name`."""
+    return f"\x00{name}\x00"
+
+
+class Template:
+    """The bytes of `packet` with its holes cut out. The body must have no holes: its length is compiled in."""
+
+    __slots__ = ("_pieces",)
+
+    def __init__(self, packet: SIPRequest) -> None:
+        pieces = _HOLE.split(bytes(packet))
+        self._pieces = [piece.decode() if index % 2 else piece for index, piece in enumerate(pieces)]
+
+    def render(self, **values: str) -> bytes:
+        """The request with every hole filled. Raises KeyError for a hole that has no value."""
+        return b"".join(
+            piece if isinstance(piece, bytes) else values[piece].encode("utf-8", "surrogateescape")
+            for piece in self._pieces
+        )
