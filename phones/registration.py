@@ -52,6 +52,7 @@ REGISTRATION = Table(
         *(("idle", event) for event in ("unregister", "challenge", "interval", "accepted", *_ENDS)),
         *((state, f"timer {name}") for state in ("idle", "trying", "leaving") for name in ("refresh", "expiry")),
         ("refreshing", "timer refresh"),
+        ("leaving", "unregister"),
         *((state, "register") for state in ("trying", "refreshing", "leaving")),
         *(("registered", event) for event in ("challenge", "interval", "accepted", *_ENDS)),
     ],
