@@ -1,12 +1,14 @@
 """The pytest plugin's thin end: installed everywhere, silent until a ``*.scenario.yaml`` is collected.
 
 The packages behind it have plain names (``harness``, ``phones``, ...) that a tested project may use for its own.
-So nothing of ours is imported at module level, and before the first import the names are shown to be ours.
+So nothing of ours is imported at module level, a project's own package of such a name goes before ours, and where
+both would be needed the clash is named.
 """
 
-import importlib.util
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -14,35 +16,37 @@ import pytest
 ROOMS = ("harness", "phones", "reference_server", "reports")
 HOME = Path(__file__).resolve().parent  # installed or in a checkout, our packages lie beside this module
 
-_CLASH_NAMED = pytest.StashKey[bool]()
 
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options of scenario files; every name starts with ``--ringproof-``."""
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Add the options ``--ringproof-...``, and step back behind a project's own packages."""
     group = parser.getgroup("ringproof", "ringproof: scenario files (*.scenario.yaml)")
     group.addoption("--ringproof-target", metavar="FILE", help="target file (default: the embedded reference)")
     group.addoption("--ringproof-profile", metavar="NAME", help="which Kazoo is expected")
     group.addoption("--ringproof-time", choices=["virtual", "real"], help="in memory, or on sockets (default)")
     group.addoption("--ringproof-seed", type=int, metavar="N", help="seed of everything random")
     group.addoption("--ringproof-out", metavar="DIR", help="where the Records go")
+    # pytest rewrites the asserts of a plugin's packages by their names, so it would those of the project's namesakes.
+    getattr(pluginmanager.rewrite_hook, "_must_rewrite", set()).difference_update(ROOMS, ("scenarios",))
+    if OursLast not in sys.meta_path:
+        sys.meta_path.insert(sys.meta_path.index(PathFinder) if PathFinder in sys.meta_path else 0, OursLast)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """Collect a scenario file through ``harness.pytest_bridge``, or name a clash of packages, once per session."""
+    """Collect a scenario file through ``harness.pytest_bridge``; in a clash the first one fails for all."""
     if not file_path.name.endswith(".scenario.yaml"):
         return None
     if next(clashes(file_path, parent.config.rootpath), None) is None:
         from harness import pytest_bridge
 
         return pytest_bridge.collect(parent, file_path)
-    if parent.config.stash.get(_CLASH_NAMED, False):
-        return None
-    parent.config.stash[_CLASH_NAMED] = True
-    return ClashingFile.from_parent(parent, path=file_path)
+    named = parent.config.stash.setdefault(ClashingFile.first, file_path)
+    return ClashingFile.from_parent(parent, path=file_path) if named == file_path else None
 
 
 class ClashingFile(pytest.File):
     """A scenario file that cannot run because the project's own package hides one of ours."""
+
+    first = pytest.StashKey[Path]()
 
     def collect(self) -> list[pytest.Item]:
         """Fail the collection with the one sentence that names both packages."""
@@ -54,13 +58,27 @@ class ClashingFile(pytest.File):
         )
 
 
+class OursLast:
+    """A finder that prefers a package of one of our names from anywhere but beside this module."""
+
+    @staticmethod
+    def find_spec(name: str, path: object = None, target: object = None) -> ModuleSpec | None:
+        """Return the project's own package, or None to let the other finders go on."""
+        return own_package(name, sys.path) if name in (*ROOMS, "scenarios") else None
+
+
+def own_package(name: str, entries: Iterable[str]) -> ModuleSpec | None:
+    """Find a package that is not ours; a folder without ``__init__.py`` counts when it has modules."""
+    spec = PathFinder.find_spec(name, [entry for entry in entries if Path(entry).resolve() != HOME])
+    folders = spec.submodule_search_locations if spec and not spec.has_location else None
+    return spec if folders is None or any(any(Path(folder).glob("*.py")) for folder in folders) else None
+
+
 def clashes(file_path: Path, rootpath: Path) -> Iterator[tuple[str, Path]]:
-    """Yield each of our package names that means another's package, or will once pytest has come to it; and where."""
-    roots = [folder for folder in file_path.parents if folder.is_relative_to(rootpath)]
+    """Yield each of our names that means another's package, or will once pytest has put its folder on the path."""
+    folders = [str(folder) for folder in file_path.parents if folder.is_relative_to(rootpath)]
     for room in ROOMS:
-        spec = sys.modules[room].__spec__ if room in sys.modules else importlib.util.find_spec(room)
-        places = [] if spec is None else list(spec.submodule_search_locations or [spec.origin or "built in"])
-        for folder in roots:
-            places += [str(folder / room)] if (folder / room / "__init__.py").is_file() else []
-            places += [str(folder / f"{room}.py")] if (folder / f"{room}.py").is_file() else []
-        yield from ((room, Path(place)) for place in places if Path(place).resolve() != HOME / room)
+        known = sys.modules[room].__spec__ if room in sys.modules else find_spec(room)
+        for spec in (known, own_package(room, folders)):
+            places = (spec.submodule_search_locations or [spec.origin or "built in"]) if spec else []
+            yield from ((room, Path(place)) for place in places if Path(place).resolve() != HOME / room)

@@ -21,35 +21,44 @@ ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("harness", "phones", "reference_server", "reports", "scenarios")
 
 FILES = {
-    "conftest.py": "import harness\n",
-    "harness/__init__.py": "OWNER = 'somebody else'\n",
+    "conftest.py": "import harness.owner\n",
+    "harness/__init__.py": "",
+    "harness/owner.py": "OWNER = 'somebody else'\n\n\ndef check(name):\n    assert name.upper() == OWNER\n",
     "harness/cli.py": "def main():\n    return 7\n",
-    "phones/__init__.py": "from harness import OWNER\n\nMODELS = ['T46S']\n",
+    "phones/__init__.py": "",
+    "phones/models.py": "from harness.owner import OWNER\n\nMODELS = [OWNER]\n",
     "reports/__init__.py": "",
     "reports/html.py": "def render():\n    return '<p>'\n",
     "scenarios/__init__.py": "",
+    "scenarios/first.py": "",
     "tests/__init__.py": "",
     "tests/test_own.py": """
 import sys
 
 import harness.cli
-import phones
+import phones.models
 import reports.html
+import scenarios.first
+from harness.owner import check
 
 
 def test_own_packages_are_meant():
-    assert (harness.OWNER, harness.cli.main(), phones.MODELS) == ("somebody else", 7, ["T46S"])
+    assert (harness.owner.OWNER, harness.cli.main(), phones.models.MODELS) == ("somebody else", 7, ["somebody else"])
     assert reports.html.render() == "<p>"
 
 
 def test_nothing_else_was_imported():
     names = {name.partition(".")[0] for name in sys.modules}
-    print(sorted(names & {"reference_server", "scenarios", "scapy", "aiohttp", "pydantic", "click", "rich"}))
-    print(sorted(path for path in sys.path if "ringproof" in path))
+    print(sorted(names & {"reference_server", "scapy", "aiohttp", "pydantic", "click", "rich"}))
+    print(sys.path)
 
 
 def test_fails_as_before():
-    assert harness.OWNER == "us"
+    assert harness.owner.OWNER == "us"
+
+
+def test_fails_as_before_in_a_package_whose_asserts_pytest_leaves_alone():
+    check("us")
 """,
 }
 
@@ -117,6 +126,12 @@ def closure(name: str) -> set[str]:
     return seen
 
 
+def drop_init_files(project: Path) -> None:
+    """Turn the project's packages into folders without ``__init__.py``, which Python ranks below any other package."""
+    for name in ROOMS:
+        (project / name / "__init__.py").unlink(missing_ok=True)
+
+
 def pip(*arguments: str) -> None:
     command = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input", *arguments]
     done = subprocess.run(
@@ -136,25 +151,30 @@ def comparable(output: str) -> str:
 
 
 @pytest.mark.parametrize("as_module", [True, False], ids=["python -m pytest", "pytest"])
+@pytest.mark.parametrize("with_init", [True, False], ids=["packages", "folders"])
 def test_a_project_of_the_same_names_is_tested_as_before(
-    environment: Environment, wheel: Path, *, as_module: bool
+    environment: Environment, wheel: Path, *, as_module: bool, with_init: bool
 ) -> None:
+    if not with_init:
+        drop_init_files(environment.project)
     arguments = ("-v", "-s", "-p", "no:cacheprovider")
     before = environment.pytest(*arguments, as_module=as_module)
     install(environment, wheel)
     after = environment.pytest(*arguments, as_module=as_module)
     assert "plugins: " not in before.stdout
     assert "plugins: ringproof-" in after.stdout  # it was there, and stood aside
-    assert "2 passed" in before.stdout
-    assert "1 failed" in before.stdout
+    assert "2 failed, 2 passed" in before.stdout
     assert comparable(after.stdout) == comparable(before.stdout)
     assert (after.returncode, after.stderr) == (before.returncode, before.stderr) == (1, "")
 
 
 @pytest.mark.parametrize("folder", [".", "tests", "aaa"])
+@pytest.mark.parametrize("with_init", [True, False], ids=["packages", "folders"])
 def test_a_scenario_file_in_such_a_project_names_the_clash_in_one_sentence(
-    environment: Environment, wheel: Path, folder: str
+    environment: Environment, wheel: Path, folder: str, *, with_init: bool
 ) -> None:
+    if not with_init:
+        drop_init_files(environment.project)
     install(environment, wheel)
     for name in ("one", "two"):
         path = environment.project / folder / f"{name}.scenario.yaml"
@@ -183,6 +203,24 @@ def test_the_clash_is_seen_before_anything_of_ours_is_imported(environment: Envi
     done = environment.pytest("--color=no", "-c", os.devnull, "--rootdir", str(environment.project))
     assert f"'reports' ({inner / 'reports'})" in done.stdout
     assert done.returncode == pytest.ExitCode.INTERRUPTED
+
+
+def test_a_folder_of_output_is_no_clash(environment: Environment, wheel: Path) -> None:
+    install(environment, wheel)
+    shutil.rmtree(environment.project)
+    for name in ROOMS:
+        (environment.project / name).mkdir(parents=True)
+        (environment.project / name / "junit.xml").write_text("<x/>")
+    script = """
+import sys, pathlib, ringproof_pytest
+sys.meta_path.insert(0, ringproof_pytest.OursLast)
+file = pathlib.Path.cwd() / "one.scenario.yaml"
+print(*ringproof_pytest.clashes(file, file.parent))
+"""
+    done = subprocess.run(
+        [str(environment.python), "-c", script], cwd=environment.project, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "\n"
 
 
 def test_the_plugin_imports_only_pytest_and_the_standard_library() -> None:
