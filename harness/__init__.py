@@ -1,1 +1,4 @@
-"""Scenarios, targets, worlds, the judge and the command line."""
+"""Scenarios, engine, judge and command line of ringproof."""
+
+__ringproof__ = True
+"""Lets the pytest plugin tell this package from another project's `harness`."""

@@ -1,1 +1,1 @@
-"""The Record and the pure functions that turn it into reports."""
+"""The Record of a run and everything that is made from it."""

@@ -1,0 +1,136 @@
+"""Jinja2 in scenario values: sandboxed, strict, and native where a value is one single expression."""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from jinja2 import StrictUndefined, TemplateError, UndefinedError, nodes
+from jinja2.meta import find_undeclared_variables
+from jinja2.sandbox import SandboxedEnvironment
+
+_SINGLE = re.compile(r"\s*\{\{(?P<expression>(?:(?!\}\}|\{\{).)*)\}\}\s*\Z", re.DOTALL)
+_LONGEST = 1 << 20
+
+
+class TemplateProblem(Exception):
+    """A template cannot be parsed or filled in; the message is one sentence."""
+
+
+def merge(document: Mapping[str, Any], changes: Mapping[str, Any] | None = None, **more: Any) -> dict[str, Any]:
+    """`document` with `changes`: objects are merged deeply, everything else is replaced."""
+    result = copy.deepcopy(dict(document))
+    for key, value in {**(changes or {}), **more}.items():
+        if isinstance(value, Mapping) and isinstance(result.get(key), Mapping):
+            result[key] = merge(result[key], value)
+        else:
+            result[key] = copy.deepcopy(value)
+    return result
+
+
+def without(document: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    """`document` without the top-level `keys`."""
+    return {key: value for key, value in document.items() if key not in keys}
+
+
+def _environment() -> SandboxedEnvironment:
+    environment = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
+    environment.filters |= {"merge": merge, "without": without}
+    environment.globals.clear()
+    environment.globals["range"] = _no_range
+    return environment
+
+
+def _no_range(*_: int) -> list[int]:
+    raise TemplateProblem("`range` is not available in scenario files")
+
+
+_ENVIRONMENT = _environment()
+
+
+def is_template(value: Any) -> bool:
+    """Whether `value` holds anything for Jinja2."""
+    return isinstance(value, str) and ("{{" in value or "{%" in value)
+
+
+def _parse(text: str) -> nodes.Template:
+    try:
+        return _ENVIRONMENT.parse(text)
+    except TemplateError as error:
+        raise TemplateProblem(f"Jinja2: {error.message}") from error
+
+
+def names(value: Any) -> set[str]:
+    """The variables that `value` (any nesting) uses. Raises TemplateProblem when a template cannot be parsed."""
+    if isinstance(value, dict):
+        return {name for item in value.values() for name in names(item)}
+    if isinstance(value, list):
+        return {name for item in value for name in names(item)}
+    return find_undeclared_variables(_parse(value)) if is_template(value) else set()
+
+
+def fill(value: Any, variables: Mapping[str, Any]) -> Any:
+    """`value` with every template filled in. A text that is one single expression becomes what it evaluates to."""
+    if isinstance(value, dict):
+        return {key: fill(item, variables) for key, item in value.items()}
+    if isinstance(value, list):
+        return [fill(item, variables) for item in value]
+    if not is_template(value):
+        return value
+    try:
+        single = _SINGLE.match(value)
+        if single:
+            result = _ENVIRONMENT.compile_expression(single["expression"], undefined_to_none=False)(**variables)
+            if isinstance(result, StrictUndefined):
+                str(result)  # raises, with its name
+            return _plain(result)
+        text = _ENVIRONMENT.from_string(value).render(**variables)
+    except UndefinedError as error:
+        raise TemplateProblem(f"Jinja2: {error.message}") from error
+    except TemplateError as error:
+        raise TemplateProblem(f"Jinja2: {error.message}") from error
+    except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
+        raise TemplateProblem(f"Jinja2: {error}") from error
+    if len(text) > _LONGEST:
+        raise TemplateProblem(f"Jinja2: the result has {len(text)} characters, more than {_LONGEST}")
+    return text
+
+
+def _plain(value: Any) -> Any:
+    """`value` as plain JSON data, so that it can go into a request and the Record."""
+    try:
+        return json.loads(json.dumps(value, default=str))
+    except (TypeError, ValueError) as error:
+        raise TemplateProblem(f"Jinja2: the result is no plain value: {error}") from error
+
+
+class Namespace(Mapping[str, Any]):
+    """A template variable with known parts; a part that it lacks is named, with what there is."""
+
+    def __init__(self, title: str, parts: Mapping[str, Any | Callable[[], Any]]) -> None:
+        self._title = title
+        self._parts = parts
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in self._parts:
+            raise TemplateProblem(f"{self._title} has no {key!r}; it has {', '.join(sorted(self._parts))}")
+        part = self._parts[key]
+        return part() if callable(part) else part
+
+    def __iter__(self) -> Any:
+        return iter(self._parts)
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def __str__(self) -> str:
+        raise TemplateProblem(f"{self._title} is no text; say {self._title}.{next(iter(self._parts))} or the like")
+
+
+def seeded_choice(rng: random.Random, alphabet: str, length: int) -> str:
+    """`length` characters of `alphabet`."""
+    return "".join(rng.choice(alphabet) for _ in range(length))

@@ -1,0 +1,172 @@
+"""The Record of a run: everything that happened, in order, on one monotonic clock.
+
+A Record is a folder with two files, written as the run goes. `events.jsonl` holds one JSON object a line, first a
+`header`, last a `footer`; a Record without its footer was cut off. `wire.bin` holds the raw messages, each behind its
+length and stamp; `message` events point into it. Secrets are masked before they are written.
+
+Every event has `n` (its number from 0), `t` (seconds since the run began, six decimals) and `kind`; those of a case
+have `case`, its address. The kinds and their keys:
+
+- `header`: schema, tool, run, target, profile, time (virtual or real), seed, started (UTC, null in virtual time)
+- `case`: file, line, title, matrix, clauses, plan (the claims to come), encrypted
+- `step`: step, line, text, phase (start or end)
+- `phone`: phone, aor, contact, device
+- `message`: phone, direction (in or out), seen, contact (current or former), local, remote, at, size, first
+- `registration`: phone, state, status, reason, expires, contact
+- `request`, `reply`: id, role, method, url, headers, body / id, status, headers, body, tls, error
+- `claim`, `expired`, `closed`: claim, and for `claim` what it says
+- `control`, `fence`: phone, contact, state (started, arrived or missed), token
+- `mark`: name;  `lag`: seconds that our own event loop was late
+- `end`: error (null, or kind and message);  `verdict`: the case's verdict
+- `footer`: interrupted, error, verdicts
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from reports.secrets import Secrets
+
+SCHEMA = 1
+EVENTS = "events.jsonl"
+WIRE = "wire.bin"
+_FRAME = struct.Struct("<IQ")
+
+Event = dict[str, Any]
+Consumer = Callable[[Event, bytes], None]
+
+
+class RecordError(Exception):
+    """A Record cannot be written or read; the message says where and why."""
+
+
+class RecordWriter:
+    """Writes a Record into `folder`, which it makes. Raises RecordError when the disk refuses.
+
+    `consume` sees each event, masked as it was written, and the masked bytes of a message event.
+    """
+
+    def __init__(self, folder: Path, secrets: Secrets, consume: Consumer | None = None) -> None:
+        self.folder = folder
+        self._secrets = secrets
+        self._consume = consume
+        self._number = 0
+        self._offset = 0
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._events: BinaryIO = open(folder / EVENTS, "wb", buffering=0)  # noqa: SIM115 (open as long as the run)
+            self._wire: BinaryIO = open(folder / WIRE, "wb", buffering=0)  # noqa: SIM115 (open as long as the run)
+        except OSError as error:
+            raise RecordError(f"cannot write the Record into {folder}: {error.strerror}") from error
+
+    def write(self, kind: str, t: float, **fields: Any) -> Event:
+        """Append one event and return it as it was written."""
+        return self._append({"n": self._number, "t": round(t, 6), "kind": kind, **fields}, b"")
+
+    def message(self, t: float, data: bytes, **fields: Any) -> Event:
+        """Append a `message` event and its bytes."""
+        masked = self._secrets.mask(data)
+        self._put(self._wire, _FRAME.pack(len(masked), round(t * 1e6)) + masked)
+        at = self._offset + _FRAME.size
+        self._offset = at + len(masked)
+        first = masked[: masked.find(b"\r\n")] if b"\r\n" in masked else masked
+        text = first[:200].decode("utf-8", "replace")
+        event = {"n": self._number, "t": round(t, 6), "kind": "message", **fields}
+        return self._append({**event, "at": at, "size": len(masked), "first": text}, masked)
+
+    def _append(self, event: Event, data: bytes) -> Event:
+        line = json.dumps(event, separators=(",", ":")).encode()
+        masked = self._secrets.mask(line)
+        if masked is not line:
+            event = json.loads(masked)
+        self._put(self._events, masked + b"\n")
+        self._number += 1
+        if self._consume is not None:
+            self._consume(event, data)
+        return event
+
+    def _put(self, file: BinaryIO, data: bytes) -> None:
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[file.write(rest) :]
+        except OSError as error:
+            raise RecordError(f"cannot write the Record into {self.folder}: {error.strerror}") from error
+
+    def close(self) -> None:
+        """Close both files. Twice is harmless."""
+        self._events.close()
+        self._wire.close()
+
+
+@dataclass(slots=True)
+class Record:
+    """A Record read from disk. `cut` says what is missing, '' when it is whole."""
+
+    folder: Path
+    header: Event
+    events: list[Event] = field(repr=False)
+    footer: Event | None
+    cut: str
+    wire: bytes = field(repr=False)
+
+    def data(self, event: Event) -> bytes:
+        """The bytes of a `message` event; empty for other events, and where wire.bin was cut."""
+        if event["kind"] != "message":
+            return b""
+        return self.wire[event["at"] : event["at"] + event["size"]]
+
+    def __iter__(self) -> Iterator[tuple[Event, bytes]]:
+        return ((event, self.data(event)) for event in self.events)
+
+
+def read_record(folder: Path) -> Record:
+    """Read a Record. What was cut off is left out and named. Raises RecordError when there is none."""
+    path = folder / EVENTS
+    try:
+        raw = path.read_bytes()
+        wire = (folder / WIRE).read_bytes() if (folder / WIRE).exists() else b""
+    except OSError as error:
+        raise RecordError(f"{path}: {error.strerror}; a Record is a folder that `ringproof run` has written") from error
+    events: list[Event] = []
+    cut = ""
+    for number, line in enumerate(raw.split(b"\n"), 1):
+        if not line:
+            continue
+        try:
+            event = json.loads(line)
+            if not (isinstance(event, dict) and isinstance(event["kind"], str) and isinstance(event["n"], int)):
+                raise ValueError("no event")
+        except (ValueError, KeyError) as error:
+            cut = f"line {number} is unreadable ({error}); it and everything after it is left out"
+            break
+        events.append(event)
+    if not events or events[0]["kind"] != "header":
+        raise RecordError(f"{path}: no Record (the first line is no header)")
+    if events[0].get("schema") != SCHEMA:
+        raise RecordError(f"{path}: Record schema {events[0].get('schema')!r}; this release reads {SCHEMA}")
+    footer = events[-1] if events[-1]["kind"] == "footer" else None
+    if footer is None and not cut:
+        cut = "the run was cut off: there is no footer"
+    short = [event for event in events if event["kind"] == "message" and event["at"] + event["size"] > len(wire)]
+    if short and not cut:
+        cut = f"wire.bin ends early: {len(short)} messages are not there"
+    return Record(folder, events[0], events, footer, cut, wire)
+
+
+def link_latest(out: Path, folder: Path) -> None:
+    """Let `out/latest` point to `folder`, where the file system can."""
+    link = out / "latest"
+    try:
+        if link.is_symlink():
+            link.unlink()
+        if not link.exists():
+            os.symlink(folder.name, link, target_is_directory=True)
+    except OSError:
+        return
