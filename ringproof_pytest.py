@@ -1,8 +1,7 @@
 """The pytest plugin's thin end: installed everywhere, silent until a ``*.scenario.yaml`` is collected.
 
-The packages behind it have plain names (``harness``, ``phones``, ...) that a tested project may use for its own.
-So nothing of ours is imported at module level, a project's own package of such a name goes before ours, and where
-both would be needed the clash is named.
+Our packages have plain names (``harness``, ``phones``, ...), and a tested project may have its own. So none is imported
+at module level, the project's own go before ours, and where a scenario file would need both the clash is named.
 """
 
 import sys
@@ -28,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     # pytest rewrites the asserts of a plugin's packages by their names, so it would those of the project's namesakes.
     getattr(pluginmanager.rewrite_hook, "_must_rewrite", set()).difference_update(ROOMS, ("scenarios",))
     if OursLast not in sys.meta_path:
-        sys.meta_path.insert(sys.meta_path.index(PathFinder) if PathFinder in sys.meta_path else 0, OursLast)
+        sys.meta_path.insert(sys.meta_path.index(PathFinder), OursLast)
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
@@ -44,17 +43,15 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 
 class ClashingFile(pytest.File):
-    """A scenario file that cannot run because the project's own package hides one of ours."""
+    """A scenario file that cannot run: its collection fails with one sentence that names both packages."""
 
     first = pytest.StashKey[Path]()
 
     def collect(self) -> list[pytest.Item]:
-        """Fail the collection with the one sentence that names both packages."""
         room, place = next(clashes(self.path, self.config.rootpath))
         raise self.CollectError(
             f"ringproof cannot run {self.path.name}: this project's own '{room}' ({place}) and ringproof's package "
-            f"of that name ({HOME / room}) cannot be imported side by side; keep scenario files in a folder of "
-            f"their own and start pytest there, or run them with 'ringproof run'."
+            f"of that name ({HOME / room}) cannot be imported side by side; run the file with 'ringproof run' instead."
         )
 
 

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import venv
+import zipfile
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -221,6 +222,16 @@ print(*ringproof_pytest.clashes(file, file.parent))
         [str(environment.python), "-c", script], cwd=environment.project, capture_output=True, text=True, check=True
     )
     assert done.stdout == "\n"
+
+
+def test_the_wheel_has_every_file_of_the_rooms(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        packed = {name for name in archive.namelist() if ".dist-info/" not in name}
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", *ROOMS], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert {name for name in listed.stdout.splitlines() if (ROOT / name).is_file()} - packed == set()
+    assert {name.partition("/")[0] for name in packed} == {*ROOMS, "ringproof_pytest.py"}
 
 
 def test_the_plugin_imports_only_pytest_and_the_standard_library() -> None:

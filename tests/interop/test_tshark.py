@@ -50,7 +50,7 @@ def test_tshark_agrees_about_what_we_craft(tshark: str, tmp_path: Path) -> None:
     seen = dissected(tshark, messages, tmp_path / "three.pcap")
 
     assert seen == [
-        ("REGISTER", "", "rp-1-2@192.0.2.1", "7", "", "desk"),
+        ("REGISTER", "", "rp-1-2@192.0.2.1", "7", "", '"desk"'),
         ("", "401", "rp-1-2@192.0.2.1", "7", "", ""),
         ("NOTIFY", "", "rp-1-2@192.0.2.1", "8", "check-sync", ""),
     ]
