@@ -1,0 +1,346 @@
+"""From scenario files to cases: reading, checking everything that can be checked before a run, expanding the matrix."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from harness import templates
+from harness.clauses import SCENARIOS, Clause, catalogue, chapter_of
+from harness.errors import Position, ScenarioError, ScenarioErrors, UsageError
+from harness.scenario import (
+    VERBS,
+    Control,
+    Expect,
+    Never,
+    Parallel,
+    Register,
+    Registering,
+    Request,
+    Scenario,
+    Send,
+    Step,
+    parse_receives,
+)
+from harness.yaml_file import Document, Path_, did_you_mean, load, validated
+
+SUFFIX = ".scenario.yaml"
+TOKENS = ("own", "other", "parent", "child", "none")
+
+
+@dataclass(frozen=True, slots=True)
+class StepAt:
+    """A step, its number (`4` or `4.1` inside `parallel`), and where it stands."""
+
+    number: str
+    step: Step
+    position: Position
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One scenario at one point of its matrix."""
+
+    address: str
+    file: Path
+    scenario: Scenario
+    matrix: Mapping[str, str]
+    steps: tuple[StepAt, ...]
+    uses: frozenset[str]
+
+    @property
+    def api(self) -> str:
+        """The API version, v2 without that dimension."""
+        return self.matrix.get("api", "v2")
+
+    @property
+    def over(self) -> str:
+        """http or https, http without that dimension."""
+        return self.matrix.get("over", "http")
+
+    def clauses(self) -> dict[str, Clause]:
+        """The clauses that apply at this point of the matrix."""
+        known = catalogue()
+        return {
+            name: known[name]
+            for name in self.scenario.clauses
+            if not (known[name].encrypted and self.over != "https")
+            and (known[name].api is None or known[name].api == self.api)
+        }
+
+
+def scenario_files(paths: Iterable[Path]) -> list[Path]:
+    """The scenario files among `paths` and below its folders, sorted. Raises UsageError for what is not there."""
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            below = sorted(path.rglob(f"*{SUFFIX}"))
+            if not below:
+                raise UsageError(f"{path}: no *{SUFFIX} below this folder", "ringproof new NAME writes one")
+            found += below
+        elif path.is_file():
+            if not path.name.endswith(SUFFIX):
+                raise UsageError(f"{path}: scenario files end in {SUFFIX}", f"rename it to {path.stem}{SUFFIX}")
+            found.append(path)
+        else:
+            raise UsageError(f"{path}: no such file or folder")
+    return list(dict.fromkeys(path.resolve() for path in found))
+
+
+def shown(path: Path) -> str:
+    """`path` as a person would type it from here."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def load_cases(files: Iterable[Path]) -> list[Case]:
+    """All cases of `files`. Raises ScenarioErrors with the first error of every file that has one."""
+    cases: list[Case] = []
+    errors: list[ScenarioError] = []
+    seen: dict[str, Path] = {}
+    for file in files:
+        try:
+            loaded = load_file(file)
+        except ScenarioError as error:
+            errors.append(error)
+            continue
+        for case in loaded:
+            if case.address in seen:
+                where = Position(shown(file), 1, 1)
+                errors.append(ScenarioError(f"case {case.address} is also in {shown(seen[case.address])}", where))
+                break
+            seen[case.address] = file
+        cases += loaded
+    if errors:
+        raise ScenarioErrors(errors)
+    return cases
+
+
+def load_file(file: Path) -> list[Case]:
+    """The cases of one file. Raises ScenarioError."""
+    document = load(file, shown(file))
+    if not isinstance(document.data, dict):
+        raise ScenarioError("holds no scenario", Position(document.file, 1, 1), "ringproof new NAME writes an example")
+    scenario = validated(document, Scenario)
+    steps = tuple(_steps(scenario.steps, document, ("steps",), ""))
+    uses = _check(scenario, steps, document)
+    base = f"{file.parent.name}/{file.name.removesuffix(SUFFIX)}"
+    dimensions = {name: values for name, values in scenario.matrix.model_dump().items() if values}
+    return [
+        Case(
+            address=f"{base}[{'-'.join(point)}]" if point else base,
+            file=file,
+            scenario=scenario,
+            matrix=dict(zip(dimensions, point, strict=True)),
+            steps=steps,
+            uses=frozenset(uses),
+        )
+        for point in product(*dimensions.values())
+    ]
+
+
+def _steps(steps: Iterable[Step], document: Document, path: Path_, prefix: str) -> Iterator[StepAt]:
+    for index, step in enumerate(steps):
+        number = f"{prefix}{index + 1}"
+        raw = document.data
+        for part in (*path, index):
+            raw = raw[part]
+        yield StepAt(number, step, document.at((*path, index)), step.name or _text(raw))
+        if isinstance(step, Parallel):
+            yield from _steps(step.parallel, document, (*path, index, "parallel"), f"{number}.")
+
+
+def _text(raw: dict[str, Any]) -> str:
+    verb = next(key for key in raw if key in VERBS)
+    value = raw[verb]
+    if isinstance(value, dict):
+        value = value.get("phone") or ", ".join(str(part) for part in value)
+    if isinstance(value, list):
+        value = "…" if verb == "parallel" else ", ".join(str(part) for part in value)
+    extras = "".join(f" {key} {raw[key]}" for key in ("exactly", "at_most") if key in raw)
+    return f"{verb} {value}{extras}"
+
+
+def _check(scenario: Scenario, steps: tuple[StepAt, ...], document: Document) -> set[str]:
+    """Names, clauses, templates and closability. Returns the template names in use."""
+    known = catalogue()
+    for index, name in enumerate(scenario.clauses):
+        if name not in known:
+            hint = did_you_mean(name, known) or "`ringproof list` shows all clauses"
+            raise ScenarioError(f"unknown clause {name!r}", document.at(("clauses", index)), hint)
+    for name, spec in scenario.phones.items():
+        if spec.device_of is not None and (spec.device_of not in scenario.phones or spec.device_of == name):
+            hint = did_you_mean(spec.device_of, scenario.phones)
+            raise ScenarioError(f"unknown phone {spec.device_of!r}", document.at(("phones", name, "device_of")), hint)
+        if spec.device_of is not None and scenario.phones[spec.device_of].device_of is not None:
+            raise ScenarioError(
+                f"{spec.device_of!r} has no device of its own", document.at(("phones", name, "device_of"))
+            )
+    controlled: set[str] = set()
+    saved: set[str] = set()
+    uses: set[str] = set()
+    for at in steps:
+        _check_names(at, scenario, document)
+        uses |= _check_templates(at, scenario, saved)
+        if isinstance(at.step, Control):
+            controlled |= set(at.step.control)
+        if isinstance(at.step, Request):
+            saved |= at.step.save.keys()
+            if at.step.token in TOKENS:
+                uses.add(at.step.token)
+        claim = closing_claim(at.step)
+        if claim is not None and claim not in controlled:
+            raise ScenarioError(
+                f"this count about {claim} can never be closed: nothing has proved before that {claim} can be reached",
+                at.position,
+                f"put `- control: {claim}` after its registration",
+            )
+    for name in scenario.phones:
+        if scenario.phones[name].account == "other":
+            uses.add("other")
+    return uses
+
+
+def closing_claim(step: Step) -> str | None:
+    """The phone of a claim that nothing more comes, None for other steps (design: counts are closed, not slept)."""
+    if isinstance(step, Never):
+        return parse_receives(step.never)[0]
+    if isinstance(step, Expect) and (step.exactly is not None or step.at_most is not None):
+        return parse_receives(step.expect)[0]
+    return None
+
+
+def _phones_of(step: Step) -> list[str]:
+    if isinstance(step, Register):
+        register = step.register_
+        return register.phone if isinstance(register, Registering) else register
+    if isinstance(step, Expect):
+        return [parse_receives(step.expect)[0]]
+    if isinstance(step, Never):
+        return [parse_receives(step.never)[0]]
+    if isinstance(step, Send):
+        return [step.send.phone]
+    for verb in ("unregister", "move", "control", "create"):
+        if hasattr(step, verb):
+            return list(getattr(step, verb))
+    return []
+
+
+def _clauses_of(step: Step) -> list[str]:
+    if isinstance(step, Register) and isinstance(step.register_, Registering):
+        return step.register_.clauses
+    return list(getattr(step, "clauses", []))
+
+
+def _check_names(at: StepAt, scenario: Scenario, document: Document) -> None:
+    for phone in _phones_of(at.step):
+        if phone not in scenario.phones:
+            hint = did_you_mean(phone, scenario.phones) or f"known: {', '.join(scenario.phones) or 'none'}"
+            raise ScenarioError(f"unknown phone {phone!r}", at.position, hint)
+    for name in _clauses_of(at.step):
+        if name not in scenario.clauses:
+            hint = did_you_mean(name, scenario.clauses)
+            raise ScenarioError(f"clause {name!r} is not among the clauses of this scenario", at.position, hint)
+    if isinstance(at.step, Request):
+        method, _, path = at.step.request.partition(" ")
+        if not method.isalpha() or not method.isupper() or not path.strip():
+            raise ScenarioError(f"request {at.step.request!r}: METHOD PATH is wanted", at.position)
+
+
+def _check_templates(at: StepAt, scenario: Scenario, saved: set[str]) -> set[str]:
+    """Parse every template of the step and fill it in with sample values."""
+    raw = at.step.model_dump(by_alias=True, exclude={"parallel"})
+    samples = sample_variables(scenario)
+    try:
+        used = templates.names(raw)
+        for name in sorted(used):
+            if name not in samples:
+                hint = did_you_mean(name, samples)
+                raise ScenarioError(f"unknown name {name!r} in a template", at.position, hint)
+        for value in _leaves(raw):
+            if "saved" not in templates.names(value):
+                templates.fill(value, samples)
+            elif unknown := sorted(set(_saved_names(value)) - saved):
+                raise ScenarioError(
+                    f"nothing has been saved as {unknown[0]!r} before", at.position, did_you_mean(unknown[0], saved)
+                )
+    except templates.TemplateProblem as error:
+        raise ScenarioError(str(error), at.position) from error
+    return used
+
+
+def _saved_names(text: str) -> list[str]:
+    import re
+
+    return re.findall(r"\bsaved\.(\w+)", text)
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from _leaves(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _leaves(item)
+    elif templates.is_template(value):
+        yield value
+
+
+PHONE_PARTS = ("url", "id", "username", "password", "realm", "aor", "contact", "document")
+ACCOUNT_PARTS = ("url", "id", "realm")
+
+
+def sample_variables(scenario: Scenario) -> dict[str, Any]:
+    """Made-up values for every name that templates may use, to find mistakes before anything runs."""
+    word = "0" * 32
+    document = {"id": word, "name": "sample", "enabled": True, "sip": {"username": "user", "password": "password"}}
+    phone: dict[str, Any] = dict.fromkeys(PHONE_PARTS, word) | {"document": document}
+    account = dict.fromkeys(ACCOUNT_PARTS, word)
+    variables: dict[str, Any] = {name: templates.Namespace(name, phone) for name in scenario.phones}
+    variables |= {name: templates.Namespace(name, account) for name in ("account", "other", "parent", "child")}
+    return variables | {"api": "v2", "over": "http", "run": "run", "saved": {}}
+
+
+def select(cases: list[Case], selectors: Iterable[str]) -> list[Case]:
+    """The cases that any of `selectors` names: a clause, a prefix, a chapter, a case address, a glob.
+
+    Raises UsageError for a selector that matches nothing.
+    """
+    wanted: dict[str, Case] = {}
+    selectors = list(selectors)
+    if not selectors:
+        return cases
+    for selector in selectors:
+        found = [case for case in cases if _matches(case, selector)]
+        if not found:
+            names = {case.address.partition("[")[0] for case in cases} | catalogue().keys()
+            names |= {case.address.partition("/")[0] for case in cases}
+            hint = did_you_mean(selector, sorted(names)) or "`ringproof list` shows chapters, scenarios and clauses"
+            raise UsageError(f"nothing is selected by {selector!r}", hint)
+        wanted |= {case.address: case for case in found}
+    return [case for case in cases if case.address in wanted]
+
+
+def _matches(case: Case, selector: str) -> bool:
+    base = case.address.partition("[")[0]
+    chapter, _, name = base.partition("/")
+    if selector in (case.address, base, chapter, name, *case.scenario.clauses):
+        return True
+    if selector.upper() == selector and any(
+        chapter_of(clause) == selector.rstrip("-") for clause in case.scenario.clauses
+    ):
+        return True
+    escaped = selector.replace("[", "[[]")
+    return any(fnmatch.fnmatchcase(text, escaped) for text in (case.address, base, *case.scenario.clauses))
+
+
+def shipped() -> list[Path]:
+    """The scenario files that come with ringproof."""
+    return scenario_files([SCENARIOS])
