@@ -56,12 +56,17 @@ class ClashingFile(pytest.File):
 
 
 class OursLast:
-    """A finder that prefers a package of one of our names from anywhere but beside this module."""
+    """A finder that takes a package of one of our names from anywhere else first, and from beside this module last."""
 
     @staticmethod
     def find_spec(name: str, path: object = None, target: object = None) -> ModuleSpec | None:
-        """Return the project's own package, or None to let the other finders go on."""
-        return own_package(name, sys.path) if name in (*ROOMS, "scenarios") else None
+        """Ask the path, then the finders behind it (editable installs have them), then come to our own package."""
+        if name not in (*ROOMS, "scenarios"):
+            return None
+        behind = sys.meta_path[sys.meta_path.index(PathFinder) + 1 :]
+        specs = (own_package(name, sys.path), *(finder.find_spec(name, None) for finder in behind))
+        others = (spec for spec in specs if spec and Path(spec.origin or "").resolve().parent != HOME / name)
+        return next(others, PathFinder.find_spec(name, [str(HOME)]))
 
 
 def own_package(name: str, entries: Iterable[str]) -> ModuleSpec | None:

@@ -21,6 +21,9 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("harness", "phones", "reference_server", "reports", "scenarios")
 
+# For a Python that starts without site-packages, so that no installed ringproof takes part.
+PATH_OF_PYTEST = f"import sys; sys.path.append({str(Path(pytest.__file__).parents[1])!r})\n"
+
 FILES = {
     "conftest.py": "import harness.owner\n",
     "harness/__init__.py": "",
@@ -206,22 +209,57 @@ def test_the_clash_is_seen_before_anything_of_ours_is_imported(environment: Envi
     assert done.returncode == pytest.ExitCode.INTERRUPTED
 
 
-def test_a_folder_of_output_is_no_clash(environment: Environment, wheel: Path) -> None:
-    install(environment, wheel)
-    shutil.rmtree(environment.project)
+@pytest.mark.parametrize("on_path", [True, False], ids=["installed", "editable"])
+def test_a_folder_of_output_is_no_clash(wheel: Path, tmp_path: Path, *, on_path: bool) -> None:
+    # An editable install's packages are found by a finder behind the path, where a mere folder would hide them.
+    ours = tmp_path / "ours"
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(ours)
     for name in ROOMS:
-        (environment.project / name).mkdir(parents=True)
-        (environment.project / name / "junit.xml").write_text("<x/>")
-    script = """
-import sys, pathlib, ringproof_pytest
-sys.meta_path.insert(0, ringproof_pytest.OursLast)
+        (tmp_path / "project" / name).mkdir(parents=True)
+        (tmp_path / "project" / name / "junit.xml").write_text("<x/>")
+    script = f"""
+import importlib.machinery, pathlib, sys
+sys.path.append({str(ours)!r})
+import ringproof_pytest
+if not {on_path}:
+    sys.path.remove({str(ours)!r})
+sys.meta_path.insert(sys.meta_path.index(importlib.machinery.PathFinder), ringproof_pytest.OursLast)
 file = pathlib.Path.cwd() / "one.scenario.yaml"
 print(*ringproof_pytest.clashes(file, file.parent))
+import reports
+print(reports.__file__)
 """
     done = subprocess.run(
-        [str(environment.python), "-c", script], cwd=environment.project, capture_output=True, text=True, check=True
+        [sys.executable, "-S", "-c", PATH_OF_PYTEST + script],
+        cwd=tmp_path / "project",
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    assert done.stdout == "\n"
+    assert done.stdout == f"\n{ours / 'reports' / '__init__.py'}\n"
+
+
+def test_a_package_that_only_an_editable_install_finds_goes_first(environment: Environment, wheel: Path) -> None:
+    outside = environment.project.parent / "outside" / "harness"
+    outside.mkdir(parents=True)
+    (outside / "__init__.py").write_text("OWNER = 'somebody else'\n")
+    shutil.rmtree(environment.project)
+    environment.project.mkdir()
+    (environment.project / "test_one.py").write_text(
+        "import harness\n\n\ndef test_one():\n    assert harness.OWNER == 'somebody else'\n"
+    )
+    [packages] = (environment.python.parents[1]).glob("lib/python*/site-packages")
+    (packages / "editable_finder.py").write_text(
+        "import sys\nfrom importlib.machinery import PathFinder\n\n\nclass Finder:\n    @staticmethod\n"
+        "    def find_spec(name, path=None, target=None):\n"
+        f"        return PathFinder.find_spec(name, [{str(outside.parent)!r}]) if name == 'harness' else None\n\n\n"
+        "sys.meta_path.append(Finder)\n"
+    )
+    (packages / "editable.pth").write_text("import editable_finder\n")
+    install(environment, wheel)
+    done = environment.pytest("-q", as_module=False)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
 
 
 def test_the_wheel_has_every_file_of_the_rooms(wheel: Path) -> None:
