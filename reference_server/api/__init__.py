@@ -1,1 +1,1 @@
-"""The devices part of the API: envelope, authentication, documents, sync."""
+"""The REST API of the reference server: one request in, one reply out, no IO."""

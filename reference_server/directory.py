@@ -1,0 +1,194 @@
+"""What a Kazoo knows: accounts in a tree, users, devices, tokens, API keys. Nothing here decides anything."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from hashlib import md5
+from typing import Any
+
+Document = dict[str, Any]
+"""A JSON object."""
+
+ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
+
+
+@dataclass(slots=True)
+class Device:
+    """A stored device: the public document, without its id."""
+
+    id: str
+    document: Document
+    revision: int = 1
+
+    @property
+    def public(self) -> Document:
+        """The document as the API shows it."""
+        return {**self.document, "id": self.id}
+
+    @property
+    def sip(self) -> Document:
+        """The `sip` part of the document, empty when it is no object."""
+        sip = self.document.get("sip")
+        return sip if isinstance(sip, dict) else {}
+
+    @property
+    def username(self) -> str | None:
+        """`sip.username`, None where it is no usable string."""
+        username = self.sip.get("username")
+        return username if isinstance(username, str) and username else None
+
+    @property
+    def password(self) -> str | None:
+        """`sip.password`, None where it is no string."""
+        password = self.sip.get("password")
+        return password if isinstance(password, str) else None
+
+    @property
+    def enabled(self) -> bool:
+        """Whether the device may register and be called."""
+        return self.document.get("enabled") is not False
+
+    @property
+    def etag(self) -> str:
+        """The revision in CouchDB's form, `<count>-<32 hex digits>`."""
+        digest = md5(f"{self.id} {self.revision}".encode(), usedforsecurity=False).hexdigest()
+        return f"{self.revision}-{digest}"
+
+
+@dataclass(slots=True)
+class User:
+    """A person who may log in."""
+
+    id: str
+    username: str
+    password: str
+
+    def credentials(self) -> str:
+        """What PUT user_auth carries: md5 of `username:password`."""
+        return md5(f"{self.username}:{self.password}".encode(), usedforsecurity=False).hexdigest()
+
+
+@dataclass(slots=True)
+class Account:
+    """An account and what it owns."""
+
+    id: str
+    name: str
+    realm: str
+    parent: str | None
+    api_key: str
+    document: Document = field(default_factory=dict)
+    devices: dict[str, Device] = field(default_factory=dict)
+    users: dict[str, User] = field(default_factory=dict)
+
+    @property
+    def public(self) -> Document:
+        """The document as the API shows it."""
+        return {**self.document, "name": self.name, "realm": self.realm, "id": self.id}
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """An auth token: whose it is, and when it was issued (seconds)."""
+
+    value: str
+    account_id: str
+    issued: float
+
+
+class Directory:
+    """All accounts of one server."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self._rng = rng
+        self.accounts: dict[str, Account] = {}
+        self._tokens: dict[str, Token] = {}
+
+    def new_id(self) -> str:
+        """32 random hex digits."""
+        return f"{self._rng.getrandbits(128):032x}"
+
+    def word(self, length: int) -> str:
+        """`length` random letters and digits."""
+        return "".join(self._rng.choice(ALPHABET) for _ in range(length))
+
+    def add_account(
+        self, name: str, *, parent: str | None, realm: str | None = None, document: Document | None = None
+    ) -> Account:
+        """Create an account below `parent`. Without `realm` one is made up."""
+        account = Account(
+            id=self.new_id(),
+            name=name,
+            realm=realm or f"{self.word(6)}.sip.local",
+            parent=parent,
+            api_key=f"{self._rng.getrandbits(256):064x}",
+            document=document or {},
+        )
+        self.accounts[account.id] = account
+        return account
+
+    def remove_account(self, account: Account) -> None:
+        """Forget an account, its devices and its tokens."""
+        del self.accounts[account.id]
+        self._tokens = {
+            value: token for value, token in self._tokens.items() if token.account_id != account.id
+        }
+
+    def children(self, account: Account) -> list[Account]:
+        """The accounts right below `account`."""
+        return [other for other in self.accounts.values() if other.parent == account.id]
+
+    def is_above(self, upper: Account, lower: Account) -> bool:
+        """Whether `upper` is an ancestor of `lower`."""
+        parent = lower.parent
+        while parent is not None:
+            if parent == upper.id:
+                return True
+            parent = self.accounts[parent].parent if parent in self.accounts else None
+        return False
+
+    def account_by_realm(self, realm: str) -> Account | None:
+        """The account whose realm it is, in any case."""
+        return next((a for a in self.accounts.values() if a.realm.lower() == realm.lower()), None)
+
+    def account_by_key(self, api_key: str) -> Account | None:
+        """The account that has the API key."""
+        return next((a for a in self.accounts.values() if a.api_key == api_key), None)
+
+    def devices(self) -> Iterator[tuple[Account, Device]]:
+        """Every device with its account, oldest first."""
+        for account in self.accounts.values():
+            for device in account.devices.values():
+                yield account, device
+
+    def device_anywhere(self, device_id: str) -> tuple[Account, Device] | None:
+        """The device of that id, whoever owns it."""
+        return next((pair for pair in self.devices() if pair[1].id == device_id), None)
+
+    def device_of(self, username: str, realm: str) -> tuple[Account, Device] | None:
+        """Whose SIP credentials `username` at `realm` are, both in any case."""
+        wanted = (username.lower(), realm.lower())
+        for account, device in self.devices():
+            if device.username is None:
+                continue
+            if (device.username.lower(), realm_of(account, device).lower()) == wanted:
+                return account, device
+        return None
+
+    def issue_token(self, account: Account, now: float) -> Token:
+        """A new auth token for `account`."""
+        token = Token(self.new_id(), account.id, now)
+        self._tokens[token.value] = token
+        return token
+
+    def token(self, value: str) -> Token | None:
+        """The token of that value, expired or not."""
+        return self._tokens.get(value)
+
+
+def realm_of(account: Account, device: Device) -> str:
+    """The realm in which `device` registers: its own `sip.realm`, else the account's."""
+    realm = device.sip.get("realm")
+    return realm if isinstance(realm, str) and realm else account.realm

@@ -1,0 +1,46 @@
+"""What goes into the reference server from the HTTP side and what comes out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from phones.sip.message import Address
+
+
+@dataclass(frozen=True, slots=True)
+class ApiRequest:
+    """One HTTP request, complete with its body.
+
+    `handle` names the exchange in the `ApiReply`; `target` is the path and query of the request line, still
+    percent-encoded; `client` is the peer's IP address; `encrypted` says whether it came over TLS.
+    """
+
+    handle: int
+    method: str
+    target: str
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+    client: str = "127.0.0.1"
+    encrypted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ApiReply:
+    """Effect: answer the HTTP request `handle`. Header names are lower case; Content-Length is among them."""
+
+    handle: int
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SendSip:
+    """Effect: put the SIP message `data` on the wire towards `remote` (host, port)."""
+
+    data: bytes
+    remote: Address
+    transport: str = "udp"
+
+
+Effect = ApiReply | SendSip

@@ -1,0 +1,288 @@
+"""REGISTER at the edge: digest challenge, contacts, expiry (RFC 3261 10.3; words and headers as recorded)."""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass
+from hashlib import md5
+
+from sipmessage import Address
+
+from phones.sip.digest import Credentials, verify
+from phones.sip.index import Message, SipSyntaxError
+from phones.sip.message import Address as Socket
+from phones.sip.message import response
+from reference_server.behaviour import (
+    Gate,
+    KnownSource,
+    Removal,
+    ShortExpires,
+    Unsolicited,
+)
+from reference_server.directory import Account, Device, Directory
+from reference_server.notifier import Notifier
+from reference_server.registrations import Aor, Contact, Registrations
+from reference_server.runtime import Route, Runtime
+
+STAR = "*"
+
+_BRACKETED = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^<"]*)<([!-~]+)>')
+_BARE = re.compile(r"[!-:=-~]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """One Contact value of a REGISTER: its URI, and the seconds asked for."""
+
+    uri: str
+    expires: int
+
+
+class Rejected(Exception):
+    """The REGISTER is answered with an error."""
+
+    def __init__(
+        self, status: int, reason: str | None = None, headers: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        super().__init__(status, reason)
+        self.status = status
+        self.reason = reason
+        self.headers = headers
+
+
+class Nonces:
+    """Nonces that prove their own age: base64 of 8 octets of time and count, and 16 of a keyed digest."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._secret = runtime.rng.randbytes(16)
+        self._count = 0
+
+    def _sign(self, head: bytes) -> bytes:
+        return md5(self._secret + head, usedforsecurity=False).digest()
+
+    def new(self, now: float) -> str:
+        """A nonce issued at `now`."""
+        self._count = (self._count + 1) % 2**24
+        head = int(now * 1000).to_bytes(5, "big") + self._count.to_bytes(3, "big")
+        return base64.b64encode(head + self._sign(head)).decode("ascii")
+
+    def age(self, nonce: str, now: float) -> float | None:
+        """Seconds since `nonce` was issued, None when it is not one of ours."""
+        try:
+            octets = base64.b64decode(nonce, validate=True)
+        except ValueError:
+            return None
+        if len(octets) != 24 or octets[8:] != self._sign(octets[:8]):
+            return None
+        return now - int.from_bytes(octets[:5], "big") / 1000
+
+
+class Registrar:
+    """Answers REGISTER requests."""
+
+    def __init__(
+        self, runtime: Runtime, directory: Directory, registrations: Registrations, notifier: Notifier
+    ) -> None:
+        self._runtime = runtime
+        self._rules = runtime.behaviour.registrar
+        self._directory = directory
+        self._registrations = registrations
+        self._notifier = notifier
+        self._nonces = Nonces(runtime)
+
+    def receive(self, key: str, request: Message, source: Socket, transport: str, now: float) -> None:
+        """Take a REGISTER; the answers go out through the wire, the final one a little later."""
+        try:
+            aor = self._aor(request)
+            bindings = self._bindings(request)
+            self._check_expiry(bindings)
+            credentials = None
+            if not self._is_trusted(aor, source, now):
+                credentials = self._credentials(request, aor, now)
+                checking = response(request, 100, "checking your credentials")
+                self._runtime.wire.respond(key, checking, transport, now)
+        except Rejected as rejected:
+            self._reject(key, request, transport, rejected, now)
+            return
+
+        def conclude(then: float) -> None:
+            try:
+                device = self._authenticate(credentials, aor)
+                self._save(key, request, aor, device, bindings, Route(source, transport), then)
+            except Rejected as rejected:
+                self._reject(key, request, transport, rejected, then)
+
+        wait = self._runtime.draw(self._rules.delay) if credentials is not None else 0.0
+        self._runtime.agenda.at(now + wait, conclude)
+
+    def _reject(self, key: str, request: Message, transport: str, rejected: Rejected, now: float) -> None:
+        data = response(
+            request,
+            rejected.status,
+            rejected.reason,
+            headers=rejected.headers,
+            to_tag=f"{self._runtime.hex(32)}.{self._runtime.hex(8)}",
+        )
+        self._runtime.wire.respond(key, data, transport, now)
+
+    def _aor(self, request: Message) -> Aor:
+        try:
+            to, sender = Address.parse(request.get("to") or ""), Address.parse(request.get("from") or "")
+        except ValueError:
+            raise Rejected(400, "Bad From or To") from None
+        if not to.uri.user or not to.uri.host:
+            raise Rejected(400, "Missing TO username")
+        if not sender.uri.host:
+            raise Rejected(400, "Bad From or To")
+        return Aor(to.uri.user, to.uri.host)
+
+    def _bindings(self, request: Message) -> list[Binding]:
+        """What the REGISTER asks for. A query asks for nothing; `*` stands alone and with Expires 0."""
+        header = _seconds(request.get("expires"))
+        values = request.all("contact")
+        if any(value.strip() == STAR for value in values):
+            if len(values) > 1 or header != 0:
+                raise Rejected(400, "Bad Contact")
+            return [Binding(STAR, 0)]
+        bindings: list[Binding] = []
+        for value in values:
+            try:
+                addresses = Address.parse_many(value)
+            except (ValueError, RecursionError):
+                raise Rejected(400, "Bad Contact") from None
+            for address in addresses:
+                if address.uri.scheme not in ("sip", "sips"):
+                    raise Rejected(400, "Bad Contact")
+                expires = _seconds(address.parameters.get("expires"))
+                expires = header if expires is None else expires
+                if expires is None:
+                    expires = self._rules.default_expires
+                if expires is None:
+                    raise Rejected(400, "Missing Expires")
+                bindings.append(
+                    Binding(_written(value) if len(addresses) == 1 else str(address.uri), expires)
+                )
+        return bindings
+
+    def _check_expiry(self, bindings: list[Binding]) -> None:
+        if self._rules.short_expires is ShortExpires.RAISED:
+            return
+        if any(0 < binding.expires < self._rules.min_expires for binding in bindings):
+            raise Rejected(423, "Interval Too Brief", (("Min-Expires", str(self._rules.min_expires)),))
+
+    def _is_trusted(self, aor: Aor, source: Socket, now: float) -> bool:
+        trusted = self._rules.known_source is KnownSource.TRUSTED
+        return trusted and self._registrations.source_is_known(aor, source, now)
+
+    def _credentials(self, request: Message, aor: Aor, now: float) -> Credentials:
+        value = request.get("authorization")
+        if value is None:
+            raise self._challenge(aor, self._nonces.new(now))
+        try:
+            credentials = Credentials.parse(value)
+        except SipSyntaxError:
+            raise self._challenge(aor, self._nonces.new(now)) from None
+        age = self._nonces.age(credentials.nonce, now)
+        if age is None or credentials.realm.lower() != aor.realm.lower():
+            raise self._challenge(aor, self._nonces.new(now))
+        if age > self._rules.nonce_lifetime_s:
+            raise self._challenge(aor, self._nonces.new(now), ", stale=true")
+        return credentials
+
+    def _challenge(self, aor: Aor, nonce: str, extra: str = "") -> Rejected:
+        value = f'Digest realm="{aor.realm}", nonce="{nonce}"{extra}'
+        return Rejected(401, None, (("WWW-Authenticate", value),))
+
+    def _authenticate(self, credentials: Credentials | None, aor: Aor) -> Device:
+        """The device that `aor` belongs to. Refused: the same nonce again, with qop for a wrong password."""
+        owner = self._owner(aor)
+        if credentials is None:
+            if owner is None:
+                raise Rejected(403)
+            return owner[1]
+        if owner is None:
+            raise self._challenge(aor, credentials.nonce)
+        device = owner[1]
+        if credentials.username.lower() != aor.user.lower():
+            raise Rejected(403)
+        if self._rules.wrong_password is Gate.REFUSED and not _matches(credentials, device.password):
+            raise self._challenge(aor, credentials.nonce, ', qop="auth"')
+        return device
+
+    def _owner(self, aor: Aor) -> tuple[Account, Device] | None:
+        owner = self._directory.device_of(aor.user, aor.realm)
+        return owner if owner is not None and owner[1].enabled else None
+
+    def _save(
+        self,
+        key: str,
+        request: Message,
+        aor: Aor,
+        device: Device,
+        bindings: list[Binding],
+        route: Route,
+        now: float,
+    ) -> None:
+        known = self._registrations.current(aor, now)
+        for contact in known:
+            # RFC 3261 10.3 step 7: an older REGISTER of the same Call-ID must not undo a newer one
+            if bindings and contact.call_id == request.call_id and request.cseq <= contact.cseq:
+                raise Rejected(400, "Invalid CSeq number")
+        fresh: list[Contact] = []
+        for binding in bindings:
+            if binding.expires == 0:
+                self._unregister(aor, binding.uri, now)
+                continue
+            granted = min(max(binding.expires, self._rules.min_expires), self._rules.max_expires)
+            contact = Contact(binding.uri, route, now + granted, request.call_id, request.cseq)
+            if self._registrations.add(aor, contact, now):
+                fresh.append(contact)
+        listed = [
+            ("Contact", f"<{contact.uri}>;expires={max(0, round(contact.expires - now))}")
+            for contact in self._registrations.current(aor, now)
+        ]
+        data = response(
+            request,
+            200,
+            headers=[*listed, ("Supported", "outbound")],
+            to_tag=f"{self._runtime.hex(32)}-{self._runtime.hex(8)}",
+        )
+        self._runtime.wire.respond(key, data, route.transport, now)
+        if self._rules.message_waiting is Unsolicited.SENT and device.document.get("mwi_unsolicited_updates"):
+            for contact in fresh:
+                self._notifier.message_waiting(aor, contact, now)
+
+    def _unregister(self, aor: Aor, uri: str, now: float) -> None:
+        if self._rules.unregister is Removal.IGNORED:
+            return
+        if uri == STAR:
+            self._registrations.flush(aor)
+        else:
+            self._registrations.remove(aor, uri, now)
+
+
+def _written(value: str) -> str:
+    """The URI of a single Contact value exactly as the phone wrote it: it becomes the Request-URI."""
+    match = _BRACKETED.match(value.strip())
+    if match is not None:
+        return match[1]
+    bare = _BARE.match(value.strip())
+    if bare is None:
+        raise Rejected(400, "Bad Contact")
+    return bare[0]
+
+
+def _seconds(value: str | None) -> int | None:
+    """A delta-seconds value (RFC 3261 25.1), None where it is none."""
+    text = (value or "").strip()
+    return min(int(text), 2**32 - 1) if text.isascii() and text.isdigit() and len(text) <= 12 else None
+
+
+def _matches(credentials: Credentials, password: str | None) -> bool:
+    if password is None:
+        return False
+    try:
+        return verify(credentials, password=password, method="REGISTER")
+    except UnicodeEncodeError:
+        return False

@@ -1,0 +1,93 @@
+"""Who is registered where: the location table of the edge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from phones.sip.message import Address
+from reference_server.behaviour import Capacity, Freshness, Recipient, RegistrarRules
+from reference_server.runtime import Route
+
+
+@dataclass(frozen=True, slots=True)
+class Aor:
+    """An address-of-record: user and realm as they were written."""
+
+    user: str
+    realm: str
+
+    def __str__(self) -> str:
+        return f"sip:{self.user}@{self.realm}"
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """How registrations are looked up: in any case."""
+        return self.user.lower(), self.realm.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """One registered contact. `uri` is the Request-URI for it, `expires` the second at which it ends.
+
+    `route` is where the REGISTER came from: behind a NAT the Contact itself leads nowhere.
+    """
+
+    uri: str
+    route: Route
+    expires: float
+    call_id: str
+    cseq: int
+
+
+class Registrations:
+    """The contacts of every address-of-record, the newest REGISTER last."""
+
+    def __init__(self, rules: RegistrarRules) -> None:
+        self._rules = rules
+        self._contacts: dict[tuple[str, str], list[Contact]] = {}
+        self._replaced: dict[tuple[str, str], Contact] = {}
+
+    def _is_current(self, contact: Contact, now: float) -> bool:
+        return self._rules.expiry is Freshness.IGNORED or contact.expires > now
+
+    def current(self, aor: Aor, now: float) -> list[Contact]:
+        """The contacts that have not expired, the newest last."""
+        return [contact for contact in self._contacts.get(aor.key, ()) if self._is_current(contact, now)]
+
+    def recipients(self, aor: Aor, which: Recipient, now: float) -> list[Contact]:
+        """The contacts that `which` selects, if there are any."""
+        contacts = self.current(aor, now)
+        if not contacts or which is Recipient.ALL:
+            return contacts
+        if which is Recipient.NEWEST:
+            return contacts[-1:]
+        previous = self._replaced.get(aor.key)
+        return [previous] if previous is not None else contacts[-2:-1] or contacts[-1:]
+
+    def source_is_known(self, aor: Aor, source: Address, now: float) -> bool:
+        """Whether a current contact of `aor` was registered from `source`."""
+        return any(contact.route.remote == source for contact in self.current(aor, now))
+
+    def add(self, aor: Aor, contact: Contact, now: float) -> bool:
+        """Store or refresh `contact`; return whether it is new."""
+        contacts = self.current(aor, now)
+        refreshed = [old for old in contacts if old.uri == contact.uri]
+        others = [old for old in contacts if old.uri != contact.uri]
+        if others and self._rules.contacts is Capacity.ONE:
+            self._replaced[aor.key] = others[-1]
+            others = []
+        self._contacts[aor.key] = [*others, contact]
+        return not refreshed
+
+    def remove(self, aor: Aor, uri: str, now: float) -> None:
+        """Take the contact with that URI out."""
+        contacts = [contact for contact in self.current(aor, now) if contact.uri != uri]
+        if contacts:
+            self._contacts[aor.key] = contacts
+        else:
+            self.flush(aor)
+
+    def flush(self, aor: Aor) -> None:
+        """Take every contact of `aor` out."""
+        self._contacts.pop(aor.key, None)
+        self._replaced.pop(aor.key, None)

@@ -1,0 +1,77 @@
+"""What all parts of the server share: the behaviour, the seeded generator, the agenda, and the way out."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from phones.sip.message import Address
+from reference_server.behaviour import Behaviour, Span
+
+Job = Callable[[float], None]
+"""Something to do later; gets `now` in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a SIP peer is: its address, and the transport that leads there."""
+
+    remote: Address
+    transport: str
+
+
+class Agenda:
+    """Jobs in the order of their times; jobs of one time in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Job]] = []
+        self._count = 0
+
+    def at(self, when: float, job: Job) -> None:
+        """Run `job` at `when` (seconds)."""
+        self._count += 1
+        heapq.heappush(self._heap, (when, self._count, job))
+
+    def next_deadline(self) -> float | None:
+        """When the first job is due, or None."""
+        return self._heap[0][0] if self._heap else None
+
+    def take_due(self, now: float) -> Job | None:
+        """The next job that is due at `now`, off the agenda."""
+        if not self._heap or self._heap[0][0] > now:
+            return None
+        return heapq.heappop(self._heap)[2]
+
+
+class Wire(Protocol):
+    """How the parts of the server reach phones; the server implements it."""
+
+    def send_request(self, data: bytes, route: Route, now: float) -> str:
+        """Send a request in a transaction of its own (an ACK: without one) and return its key."""
+
+    def respond(self, key: str, data: bytes, transport: str, now: float) -> None:
+        """Answer the request `key`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """What a part of the server needs from its surroundings. `epoch` is POSIX seconds at now == 0."""
+
+    behaviour: Behaviour
+    rng: random.Random
+    agenda: Agenda
+    wire: Wire
+    epoch: float
+    sip_host: str
+    sip_port: int
+
+    def draw(self, span: Span) -> float:
+        """A delay out of `span`, in seconds."""
+        return self.rng.uniform(span.low, span.high)
+
+    def hex(self, digits: int) -> str:
+        """Random hex digits."""
+        return f"{self.rng.getrandbits(4 * digits):0{digits}x}"
