@@ -78,7 +78,9 @@ class RunningPhone:
     async def unregister(self) -> Changed:
         """Unregister and wait for the outcome. An unregistered phone stays so without a message."""
         if self.phone.state in ("idle", "leaving"):
-            return Changed("unregistered")
+            unchanged = Changed("unregistered")
+            self._fleet.sink.changed(self.name, unchanged, self._current.local, self._fleet.clock.time())
+            return unchanged
         self.phone.unregister(self._fleet.clock.time())
         return await self._outcome()
 

@@ -1,0 +1,152 @@
+"""Who a case is on the target: its accounts and devices, made before it and taken away after it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.errors import RingproofError
+from harness.matchers import ABSENT, look_up, show
+from harness.target import Target, TargetAccount
+from harness.templates import merge, seeded_choice
+from phones.phone import Identity
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_ALPHABET = _LETTERS + "ABCDEFGHIJKLMNOPQRSTUVWXYZ23456789"
+
+Request = Callable[..., Awaitable[tuple[int, Any]]]
+"""`request(method, path, token, data=..., role=...)` to status and parsed reply."""
+
+
+class CannotPrepare(RingproofError):
+    """The target refuses what a case needs before it begins."""
+
+
+class NotOffered(RingproofError):
+    """The target file does not offer an account that the case needs."""
+
+
+@dataclass(slots=True)
+class Account:
+    """An account as a case uses it."""
+
+    id: str
+    realm: str
+    token: str = field(repr=False)
+
+
+@dataclass(slots=True)
+class Device:
+    """A device that the case has created. `document` is what the API last said of it."""
+
+    account: Account
+    id: str
+    identity: Identity
+    wanted: dict[str, Any]
+    document: dict[str, Any]
+
+
+class Tenancy:
+    """The accounts and devices of one case. `remove` undoes everything, whatever happened."""
+
+    def __init__(self, target: Target, request: Request, rng: random.Random, label: str) -> None:
+        self._target = target
+        self._request = request
+        self._rng = rng
+        self._label = label
+        self._accounts: dict[str, Account] = {}
+        self._undo: list[tuple[str, str]] = []
+
+    async def account(self, which: str) -> Account:
+        """The account called own, other, parent or child; created, or taken from the target file."""
+        if which not in self._accounts:
+            self._accounts[which] = await self._find(which)
+        return self._accounts[which]
+
+    async def _find(self, which: str) -> Account:
+        if self._target.create_accounts and which != "parent":
+            above = await self._given("account")
+            if which == "child":
+                above = await self.account("own")
+            return await self._create_account(above, which)
+        if self._target.create_accounts:
+            return await self._given("account")
+        return await self._given("account" if which == "own" else f"{which}_account")
+
+    async def _given(self, key: str) -> Account:
+        if key not in self._accounts:
+            given: TargetAccount | None = getattr(self._target, key)
+            if given is None:
+                raise NotOffered(f"target {self._target.name} names no {key}")
+            token = given.auth_token or await self._log_in(given.api_key or "")
+            realm = given.realm
+            if realm is None:
+                _, reply = await self._must("GET", f"/v2/accounts/{given.account_id}", token)
+                realm = str(look_up(reply, "data.realm"))
+            self._accounts[key] = Account(given.account_id, realm, token)
+        return self._accounts[key]
+
+    async def _log_in(self, api_key: str) -> str:
+        _, reply = await self._must("PUT", "/v2/api_auth", "", {"api_key": api_key})
+        return str(look_up(reply, "auth_token"))
+
+    async def _create_account(self, above: Account, which: str) -> Account:
+        _, reply = await self._must(
+            "PUT", f"/v2/accounts/{above.id}", above.token, {"name": f"ringproof {self._label} {which}"}
+        )
+        identifier, realm = str(look_up(reply, "data.id")), str(look_up(reply, "data.realm"))
+        self._undo.append((f"/v2/accounts/{identifier}", above.token))
+        _, reply = await self._must("GET", f"/v2/accounts/{identifier}/api_key", above.token)
+        return Account(identifier, realm, await self._log_in(str(look_up(reply, "data.api_key"))))
+
+    async def create_device(self, name: str, fields: dict[str, Any], which: str) -> Device:
+        """A device with SIP credentials of its own; `fields` go over the generated document."""
+        account = await self.account(which)
+        username = f"rp{name.replace('_', '')[:12]}{seeded_choice(self._rng, _LETTERS, 8)}"
+        password = seeded_choice(self._rng, _ALPHABET, 16)
+        document = {
+            "name": f"ringproof {self._label} {name}",
+            "sip": {"username": username, "password": password},
+        }
+        wanted = merge(document, fields)
+        sip = wanted["sip"]
+        device = Device(account, "", Identity(sip["username"], sip["password"], account.realm), wanted, {})
+        await self.create(device)
+        return device
+
+    async def create(self, device: Device) -> None:
+        """Create `device` on the target (again)."""
+        account = device.account
+        _, reply = await self._must("PUT", f"/v2/accounts/{account.id}/devices", account.token, device.wanted)
+        document = look_up(reply, "data")
+        if not isinstance(document, dict) or not isinstance(document.get("id"), str):
+            raise CannotPrepare(f"creating a device: the reply has no data.id: {show(reply)}")
+        device.id, device.document = document["id"], document
+        self._undo.append((f"/v2/accounts/{account.id}/devices/{device.id}", account.token))
+
+    async def _must(self, method: str, path: str, token: str, data: Any = ABSENT) -> tuple[int, Any]:
+        status, reply = await self._request(method, path, token, data=data, role="setup")
+        if not 200 <= status < 300:
+            raise CannotPrepare(f"{method} {path} was refused before the case began: {status} {show(reply)}")
+        return status, reply
+
+    def adopt(self, path: str, token: str) -> None:
+        """Take away what a step has created at `path`, too."""
+        if (path, token) not in self._undo:
+            self._undo.append((path, token))
+
+    async def remove(self) -> list[str]:
+        """Delete everything, the newest first. Returns what could not be deleted, with the reason."""
+        left = []
+        for path, token in reversed(self._undo):
+            try:
+                status, reply = await self._request("DELETE", path, token, role="cleanup")
+            except RingproofError as error:
+                left.append(f"{path}: {error.message}")
+                continue
+            if status != 404 and not 200 <= status < 300:
+                left.append(f"{path}: {status} {show(reply)}")
+        self._undo.clear()
+        return left

@@ -1,0 +1,349 @@
+"""Claims: what a case says will happen, each judged from the events of the Record alone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from harness.matchers import ABSENT, look_up, mismatch, show
+from harness.verdicts import Closing
+from phones.sip.index import Message, SipSyntaxError
+from reports.record import Event
+
+
+class State(Enum):
+    """How a claim stands."""
+
+    OPEN = "open"
+    MET = "met"
+    BROKEN = "broken"
+    UNPROVED = "unproved"
+
+
+@dataclass(slots=True)
+class Arrival:
+    """A message that reached a phone, with its event."""
+
+    event: Event
+    message: Message | None
+    consumed: bool = False
+
+    @property
+    def n(self) -> int:
+        """Its number in the Record."""
+        return int(self.event["n"])
+
+    @property
+    def t(self) -> float:
+        """Seconds since the run began."""
+        return float(self.event["t"])
+
+
+@dataclass(slots=True)
+class PhoneHistory:
+    """What the judge knows of one phone in one case."""
+
+    arrivals: list[Arrival] = field(default_factory=list)
+    controls: list[Event] = field(default_factory=list)
+    fences: list[Event] = field(default_factory=list)
+    contact: str = ""
+    window: int = -1
+    """Events up to this number belong to earlier claims."""
+
+    def is_fence(self, arrival: Arrival) -> bool:
+        """Whether a message was asked for as a fence: it carries the token of one."""
+        message = arrival.message
+        source = (message.get("from") or "") if message else ""
+        return any(fence["token"] and f":{fence['token']}@" in source for fence in self.fences)
+
+
+def read_message(data: bytes) -> Message | None:
+    """The indexed message, None for bytes that are none."""
+    try:
+        return Message.parse(data)
+    except SipSyntaxError:
+        return None
+
+
+class Claim:
+    """Base: the claim event, and what has been found."""
+
+    def __init__(self, event: Event) -> None:
+        self.id: str = event["claim"]
+        self.step: str = event["step"]
+        self.line: int = event["line"]
+        self.text: str = event["text"]
+        self.clauses: list[str] = event["clauses"]
+        self.spec: dict[str, Any] = event["spec"]
+        self.n: int = event["n"]
+        self.state = State.OPEN
+        self.expected = ""
+        self.actual = ""
+        self.why = ""
+        self.decisive: list[int] = []
+        self.closing: Closing | None = None
+
+    def settle(self, state: State, *, actual: str = "", why: str = "", decisive: list[int] | None = None) -> None:
+        """Fix the outcome. A broken claim stays broken."""
+        if self.state is State.BROKEN:
+            return
+        self.state = state
+        self.actual = actual or self.actual
+        self.why = why
+        self.decisive = decisive if decisive is not None else self.decisive
+
+
+class ReplyClaim(Claim):
+    """The API's reply to one request."""
+
+    def __init__(self, event: Event) -> None:
+        super().__init__(event)
+        wanted = self.spec["status"]
+        parts = [f"HTTP {' or '.join(str(code) for code in wanted)}"] if wanted else []
+        parts += [f"{path} {_say(matcher)}" for path, matcher in self.spec["json"].items()]
+        parts += [f"{name} {_say(matcher)}" for name, matcher in self.spec["headers"].items()]
+        parts += [f"body {_say(self.spec['body'])}"] if self.spec["body"] is not None else []
+        self.expected = ", ".join(parts) or "a reply"
+
+    def reply(self, event: Event) -> None:
+        """Judge the `reply` event of the request."""
+        if event["id"] != self.spec["id"]:
+            return
+        if event.get("error"):
+            self.settle(State.UNPROVED, actual=f"no reply: {event['error']['message']}", decisive=[event["n"]])
+            return
+        problems = list(self._problems(event))
+        summary = f"HTTP {event['status']} {show(event['body'], 300)}"
+        if problems:
+            self.settle(State.BROKEN, actual=summary, why="; ".join(problems), decisive=[event["n"]])
+        else:
+            self.settle(State.MET, actual=summary, decisive=[event["n"]])
+
+    def _problems(self, event: Event) -> list[str]:
+        found = []
+        if self.spec["status"] and event["status"] not in self.spec["status"]:
+            found.append(f"the status is {event['status']}")
+        headers = {name.lower(): value for name, value in event["headers"]}
+        for name, matcher in self.spec["headers"].items():
+            if reason := mismatch(matcher, headers.get(name.lower(), ABSENT)):
+                found.append(f"{name} {reason}")
+        if self.spec["json"]:
+            try:
+                document = json.loads(event["body"])
+            except ValueError:
+                return [*found, "the body is no JSON"]
+            for path, matcher in self.spec["json"].items():
+                if reason := mismatch(matcher, look_up(document, path)):
+                    found.append(f"{path} {reason}")
+        if self.spec["body"] is not None and (reason := mismatch(self.spec["body"], event["body"])):
+            found.append(f"the body {reason}")
+        return found
+
+
+class RegistrationClaim(Claim):
+    """Phones end in a state: registered, refused, unregistered or unanswered."""
+
+    def __init__(self, event: Event) -> None:
+        super().__init__(event)
+        self._waiting = list(self.spec["phones"])
+        status = f" with {self.spec['status']}" if self.spec["status"] else ""
+        self.expected = f"{', '.join(self._waiting)} {self.spec['outcome']}{status}"
+
+    def registration(self, event: Event) -> None:
+        """Judge a `registration` event."""
+        phone = event["phone"]
+        if phone not in self._waiting or self.state is not State.OPEN:
+            return
+        self._waiting.remove(phone)
+        self.decisive.append(event["n"])
+        said = f"{phone} {event['state']}" + (f" ({event['status']} {event['reason']})" if event["status"] else "")
+        self.actual = f"{self.actual}; {said}" if self.actual else said
+        wanted = self.spec["status"]
+        if event["state"] != self.spec["outcome"] or (wanted and event["status"] != wanted):
+            self.settle(State.BROKEN, why=f"{said}, where {self.expected} was claimed")
+        elif not self._waiting:
+            self.settle(State.MET)
+
+    def expired(self, _: Event) -> None:
+        """Nothing came in time."""
+        self.settle(State.BROKEN, why=f"no outcome for {', '.join(self._waiting)}")
+
+
+class WireClaim(Claim):
+    """Messages of one kind that a phone receives, so many; where no more may come, the window must be closed.
+
+    A closed window still counts what comes until the next stimulus: `seal` ends it for good.
+    """
+
+    def __init__(self, event: Event, phone: PhoneHistory, stimulus_t: float) -> None:
+        super().__init__(event)
+        self._phone = phone
+        self._stimulus = stimulus_t
+        self._floor = phone.window
+        self.found: list[Arrival] = []
+        self._former: list[Arrival] = []
+        self._late: list[Arrival] = []
+        self.least: int = self.spec["least"]
+        self.most: int | None = self.spec["most"]
+        self.closes: bool = self.spec["closes"]
+        self.deadline = stimulus_t + float(self.spec["within"])
+        self._sealed = False
+        self.expected = self._expectation()
+        for arrival in phone.arrivals:
+            self.arrival(arrival)
+
+    def _expectation(self) -> str:
+        where = ", ".join(f"{name} {_say(matcher)}" for name, matcher in self.spec["where"].items())
+        kind = f"{self.spec['what']}" + (f" with {where}" if where else "")
+        name = self.spec["phone"]
+        if self.most == 0:
+            return f"{name} never receives {kind}"
+        count = {
+            (1, None): "",
+            (self.least, self.least): f"exactly {self.least} ",
+            (0, self.most): f"at most {self.most} ",
+        }.get((self.least, self.most), "")
+        return f"{name} receives {count}{kind} within {self.spec['within']:g} s of the reply"
+
+    @property
+    def enough(self) -> bool:
+        """Whether as many have come as must come."""
+        return len(self.found) >= self.least
+
+    def arrival(self, arrival: Arrival) -> None:
+        """Judge a message that reached the phone."""
+        if self._sealed or (self.state is not State.OPEN and not (self.state is State.MET and self.closes)):
+            return
+        if arrival.n <= self._floor or arrival.consumed or arrival.event["seen"] not in ("new", "stray"):
+            return
+        if not self._fits(arrival) or self._phone.is_fence(arrival):
+            return
+        if arrival.event["contact"] == "former":
+            self._former.append(arrival)
+            if self.closes:
+                self._break("it came to a Contact that the phone has left")
+            return
+        if arrival.t > self.deadline + 1e-9:
+            self._late.append(arrival)
+            if self.most is not None:
+                self._too_many_or_late()
+            return
+        arrival.consumed = True
+        self.found.append(arrival)
+        if self.most is not None and len(self.found) > self.most:
+            self._too_many_or_late()
+        elif not self.closes and self.enough:
+            self.settle(State.MET, actual=self._say_found(), decisive=[each.n for each in self.found])
+
+    def _too_many_or_late(self) -> None:
+        total = len(self.found) + len(self._late)
+        if self.most is not None and total > self.most:
+            self._break("forbidden" if self.most == 0 else f"{total} came")
+
+    def _fits(self, arrival: Arrival) -> bool:
+        message = arrival.message
+        if message is None:
+            return False
+        what = self.spec["what"]
+        if what.isdigit():
+            if message.is_request or message.status != int(what):
+                return False
+        elif not message.is_request or message.method != what:
+            return False
+        return not any(mismatch(matcher, _part(message, name)) for name, matcher in self.spec["where"].items())
+
+    def _near_miss(self) -> str:
+        for arrival in reversed(self._phone.arrivals):
+            message = arrival.message
+            if arrival.n <= self._floor or message is None or message.method != self.spec["what"]:
+                continue
+            reasons = [
+                f"{name} {reason}"
+                for name, matcher in self.spec["where"].items()
+                if (reason := mismatch(matcher, _part(message, name)))
+            ]
+            if reasons and not arrival.consumed:
+                return f"the nearest was a {message.method} whose {'; '.join(reasons)}"
+        return ""
+
+    def _say_found(self) -> str:
+        everything = sorted([*self.found, *self._former, *self._late], key=lambda each: each.n)
+        if not everything:
+            return f"{self.spec['phone']} received none"
+        times = ", ".join(
+            f"{(each.t - self._stimulus) * 1000:.0f} ms{' at a former Contact' if each in self._former else ''}"
+            for each in everything
+        )
+        return f"{self.spec['phone']} received {len(everything)}, after {times}"
+
+    def _break(self, why: str) -> None:
+        decisive = [each.n for each in [*self.found, *self._former, *self._late]]
+        self.settle(State.BROKEN, actual=self._say_found(), why=why, decisive=decisive)
+
+    def expired(self, _: Event) -> None:
+        """The time to arrive in is over: whoever waits for a message has waited long enough."""
+        if self.state is not State.OPEN or self.enough:
+            return
+        if self._former:
+            self._break("it came to a Contact that the phone has left")
+        elif self._late:
+            self._break(f"it came too late; {self.spec['within']:g} s were allowed")
+        elif self.found:
+            self._break(f"only {len(self.found)} came")
+        else:
+            self._break(self._near_miss() or "it did not come")
+
+    def seal(self) -> None:
+        """A new stimulus begins: what comes from now on is not this claim's."""
+        self._sealed = self._sealed or self.state is not State.OPEN
+
+    def closed(self, event: Event) -> None:
+        """The engine says that control, fence and lag are done: see whether the Record bears it out."""
+        if self.state is not State.OPEN:
+            return
+        if not self.enough:
+            self.expired(event)
+            return
+        fences = [fence for fence in self._phone.fences if fence["n"] > self.n]
+        fence = next((each for each in fences if each["state"] == "arrived"), None)
+        contact = fence["contact"] if fence else self._phone.contact
+        controls = [each for each in self._phone.controls if each["state"] == "arrived" and each["n"] < self.n]
+        control = next((each for each in reversed(controls) if each["contact"] == contact), None)
+        lag = self.spec["lag"]
+        if control is None:
+            said = "its control did not arrive" if self._phone.controls else "there was no control"
+            self._unproved(f"nothing proves that {self.spec['phone']} could be reached at {contact}: {said}")
+        elif fence is None:
+            self._unproved("the fence did not arrive, so what was sent before it may still be on its way")
+        else:
+            wanted = max(lag if lag is not None else 4 * control["latency"], 4 * control["latency"])
+            listened = event["t"] - max(control["t"], fence["t"])
+            if listened + 1e-6 < wanted:
+                self._unproved(f"listened {listened:.3f} s after the fence, not {wanted:.3f} s")
+                return
+            self.closing = Closing(control["n"], fence["n"], round(listened, 6))
+            decisive = [*(each.n for each in self.found), control["n"], fence["n"]]
+            self.settle(State.MET, actual=self._say_found(), decisive=decisive)
+        self._phone.window = max(self._phone.window, event["n"])
+
+    def _unproved(self, why: str) -> None:
+        self.settle(State.UNPROVED, actual=self._say_found(), why=why)
+
+
+def _part(message: Message, name: str) -> Any:
+    if name == "body":
+        return message.body.decode("utf-8", "replace")
+    if name == "uri":
+        return message.uri
+    if name == "first":
+        return message.start_line
+    value = message.get(name)
+    return ABSENT if value is None else value
+
+
+def _say(matcher: Any) -> str:
+    if isinstance(matcher, dict):
+        return " and ".join(f"{name} {show(argument)}" for name, argument in matcher.items())
+    return matcher if matcher in ("absent", "present", "empty") else f"= {show(matcher)}"

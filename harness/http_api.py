@@ -1,0 +1,97 @@
+"""The api port over real HTTP and HTTPS, by aiohttp."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from yarl import URL
+
+from harness.errors import HarnessError, UsageError
+from harness.ports import ApiAnswer, ApiCall, ApiFailure
+
+USER_AGENT = "ringproof"
+TIMEOUT_S = 35.0
+"""A blocking quickcall answers after its ring time (30 s by default on Kazoo)."""
+_LARGEST_REPLY = 32 << 20
+
+
+class _Request(aiohttp.ClientRequest):
+    """Notes the encryption of the connection that carries it: nothing else tells it for short replies."""
+
+    async def send(self, conn: Any) -> Any:
+        transport = conn.transport
+        tls = transport.get_extra_info("ssl_object") if transport is not None else None
+        response = await super().send(conn)
+        response._ringproof_tls = None  # type: ignore[attr-defined]
+        if tls is not None:
+            cipher = tls.cipher()
+            described = {"version": tls.version(), "cipher": cipher[0] if cipher else ""}
+            described["verified"] = tls.context.verify_mode == ssl.CERT_REQUIRED
+            response._ringproof_tls = described  # type: ignore[attr-defined]
+        return response
+
+
+def tls_context(ca_file: str | None, verify: bool) -> ssl.SSLContext:
+    """What HTTPS is checked with. Raises UsageError when the CA file cannot be used."""
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise UsageError(f"CA file {ca_file}: {error}", "give a PEM file with the CA's certificate") from error
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+class HttpApi:
+    """One client session. `ca_file` is trusted beside the system's CAs; `verify` False trusts everybody."""
+
+    def __init__(self, *, ca_file: Path | None = None, verify: bool = True) -> None:
+        context = tls_context(str(ca_file) if ca_file else None, verify)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=context, limit=0, keepalive_timeout=20),
+            request_class=_Request,
+            timeout=aiohttp.ClientTimeout(total=TIMEOUT_S),
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+
+    async def call(self, call: ApiCall) -> ApiAnswer:
+        """Send `call` and wait for the whole reply. Raises ApiFailure."""
+        headers = [("User-Agent", USER_AGENT), ("Accept", "application/json"), *call.headers]
+        try:
+            async with self._session.request(
+                call.method, URL(call.url), headers=headers, data=call.body, allow_redirects=False
+            ) as response:
+                body = await response.content.read(_LARGEST_REPLY)
+                tls = response._ringproof_tls  # type: ignore[attr-defined]
+                found = tuple((name, value) for name, value in response.headers.items())
+                return ApiAnswer(response.status, found, body, tls)
+        except aiohttp.ClientSSLError as error:
+            raise ApiFailure("tls", f"no TLS with {_host(call.url)}: {_cause(error)}") from error
+        except aiohttp.ClientConnectorError as error:
+            raise ApiFailure("unreachable", f"cannot connect to {_host(call.url)}: {_cause(error)}") from error
+        except TimeoutError as error:
+            raise ApiFailure("timeout", f"no reply from {_host(call.url)} within {TIMEOUT_S:g} s") from error
+        except (aiohttp.ClientError, ConnectionError, asyncio.IncompleteReadError) as error:
+            raise ApiFailure("protocol", f"{_host(call.url)} broke off: {_cause(error)}") from error
+        except ValueError as error:
+            raise HarnessError(f"{call.method} {call.url}: HTTP cannot carry this request: {error}") from error
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._session.close()
+
+
+def _host(url: str) -> str:
+    parsed = URL(url)
+    return f"{parsed.scheme}://{parsed.host}:{parsed.port}"
+
+
+def _cause(error: BaseException) -> str:
+    inner = getattr(error, "os_error", None) or getattr(error, "certificate_error", None) or error
+    return " ".join(str(inner).split()) or type(error).__name__

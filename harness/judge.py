@@ -1,0 +1,300 @@
+"""The one judge. It reads the events of a Record in order, live or from disk, and says what they prove.
+
+Nothing else decides: the engine asks the same object only when it may go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from harness.claims import Arrival, Claim, PhoneHistory, RegistrationClaim, ReplyClaim, State, WireClaim, read_message
+from harness.verdicts import CaseVerdict, ClauseVerdict, Verdict, worst
+from phones.sip.index import Message
+from reports.record import Event, Record
+
+_OF_STATE = {State.MET: Verdict.PASS, State.BROKEN: Verdict.FAIL, State.UNPROVED: Verdict.INCONCLUSIVE}
+
+
+class CaseJudge:
+    """Judges one case from its events."""
+
+    def __init__(self, event: Event) -> None:
+        self.address: str = event["case"]
+        self._start = event
+        self._phones: dict[str, PhoneHistory] = {}
+        self._claims: dict[str, Claim] = {}
+        self._stimulus_t = float(event["t"])
+        self._end: Event | None = None
+        self._failures: list[Event] = []
+        self._exchanges: list[Event] = []
+        self._trace: list[str] = []
+
+    def feed(self, event: Event, data: bytes) -> None:
+        """Take the next event of this case; `data` are the bytes of a message."""
+        take = getattr(self, f"_on_{event['kind']}", None)
+        if take is not None:
+            take(event, data)
+
+    def claim(self, claim_id: str) -> Claim:
+        """A claim that has been opened."""
+        return self._claims[claim_id]
+
+    def arrived(self, phone: str, after: int, wanted: Callable[[Message], bool]) -> Arrival | None:
+        """The first message at `phone` behind record number `after` that is `wanted`, transactions counted once."""
+        for arrival in self._phone(phone).arrivals:
+            if arrival.n > after and arrival.event["seen"] == "new" and arrival.message and wanted(arrival.message):
+                return arrival
+        return None
+
+    def control_latency(self, phone: str) -> float:
+        """Seconds that the last control of `phone` took, 0 when none arrived."""
+        return next((c["latency"] for c in reversed(self._phone(phone).controls) if c["state"] == "arrived"), 0.0)
+
+    def _phone(self, name: str) -> PhoneHistory:
+        return self._phones.setdefault(name, PhoneHistory())
+
+    def _on_phone(self, event: Event, _: bytes) -> None:
+        self._phone(event["phone"]).contact = event["contact"]
+
+    def _on_message(self, event: Event, data: bytes) -> None:
+        if event["direction"] != "in":
+            return
+        arrival = Arrival(event, read_message(data))
+        self._phone(event["phone"]).arrivals.append(arrival)
+        if arrival.message is not None and len(self._trace) < 20:
+            call_id = arrival.message.call_id
+            if call_id not in self._trace:
+                self._trace.append(call_id)
+        for claim in self._claims.values():
+            if isinstance(claim, WireClaim) and claim.spec["phone"] == event["phone"]:
+                claim.arrival(arrival)
+
+    def _on_registration(self, event: Event, _: bytes) -> None:
+        self._phone(event["phone"]).contact = event["contact"]
+        for claim in self._claims.values():
+            if isinstance(claim, RegistrationClaim):
+                claim.registration(event)
+
+    def _on_request(self, event: Event, _: bytes) -> None:
+        if event["role"] == "stimulus":
+            self._seal()
+            self._stimulus_t = event["t"]
+
+    def _on_reply(self, event: Event, _: bytes) -> None:
+        if event["role"] != "stimulus":
+            if event.get("error"):
+                self._failures.append(event)
+            return
+        self._stimulus_t = event["t"]
+        self._exchanges.append(event)
+        if event.get("error"):
+            self._failures.append(event)
+        for claim in self._claims.values():
+            if isinstance(claim, ReplyClaim):
+                claim.reply(event)
+
+    def _on_claim(self, event: Event, _: bytes) -> None:
+        kind = event["type"]
+        if kind == "wire":
+            phone = self._phone(event["spec"]["phone"])
+            self._claims[event["claim"]] = WireClaim(event, phone, self._stimulus_t)
+        elif kind == "reply":
+            self._claims[event["claim"]] = ReplyClaim(event)
+        else:
+            self._claims[event["claim"]] = RegistrationClaim(event)
+
+    def _on_expired(self, event: Event, _: bytes) -> None:
+        claim = self._claims.get(event["claim"])
+        if isinstance(claim, WireClaim | RegistrationClaim):
+            claim.expired(event)
+
+    def _on_closed(self, event: Event, _: bytes) -> None:
+        claim = self._claims.get(event["claim"])
+        if isinstance(claim, WireClaim):
+            claim.closed(event)
+
+    def _on_control(self, event: Event, _: bytes) -> None:
+        self._seal()
+        phone = self._phone(event["phone"])
+        if event["state"] == "arrived" and not self._delivered(phone, event):
+            return
+        phone.controls.append(event)
+        phone.window = max(phone.window, event["n"])
+
+    def _on_fence(self, event: Event, _: bytes) -> None:
+        phone = self._phone(event["phone"])
+        if event["state"] == "arrived" and not self._delivered(phone, event):
+            return
+        phone.fences.append(event)
+
+    def _delivered(self, phone: PhoneHistory, event: Event) -> bool:
+        """Whether the message that a control or fence rests on is in the Record."""
+        return any(arrival.n == event["message"] for arrival in phone.arrivals)
+
+    def _on_mark(self, event: Event, _: bytes) -> None:
+        self._seal()
+        for phone in self._phones.values():
+            phone.window = max(phone.window, event["n"])
+
+    def _on_lag(self, event: Event, _: bytes) -> None:
+        for claim in self._claims.values():
+            if isinstance(claim, WireClaim) and claim.state is State.OPEN:
+                claim.deadline += event["seconds"]
+
+    def _on_end(self, event: Event, _: bytes) -> None:
+        self._end = event
+
+    def _seal(self) -> None:
+        for claim in self._claims.values():
+            if isinstance(claim, WireClaim):
+                claim.seal()
+
+    # what it all amounts to
+
+    def verdict(self) -> CaseVerdict:
+        """The judgement on everything fed so far."""
+        clauses = tuple(self._clause(clause) for clause in self._start["clauses"])
+        overall = worst(each.verdict for each in clauses)
+        error = self._end["error"] if self._end else None
+        if error and error["kind"] == "harness":
+            overall = Verdict.ERROR
+        elif error and error["kind"] == "skipped":
+            overall = Verdict.SKIPPED
+            clauses = tuple(ClauseVerdict(each.clause, overall, error["message"]) for each in clauses)
+        decisive = self._decisive(overall)
+        reason = next((each.reason for each in clauses if each.verdict is overall), "")
+        if overall in (Verdict.ERROR, Verdict.SKIPPED) and error:
+            reason = error["message"]
+        fallen = [each for each in clauses if each.verdict is overall] or list(clauses)
+        statements = {clause["id"]: clause["statement"] for clause in self._start["clauses"]}
+        good = overall in (Verdict.PASS, Verdict.UNCLEAR)
+        met = [n for claim in self._claims.values() for n in claim.decisive]
+        return CaseVerdict(
+            address=self.address,
+            verdict=overall,
+            reason="" if overall is Verdict.PASS else reason,
+            rule=statements[fallen[0].clause] if fallen else "",
+            expected=decisive.expected if decisive else "",
+            actual=decisive.actual if decisive else "",
+            why=decisive.why if decisive else reason,
+            clauses=clauses,
+            decisive=tuple(sorted(set(met))) if good else tuple(decisive.decisive if decisive else ()),
+            closed_by=tuple(claim.closing for claim in self._claims.values() if claim.closing),
+            duration_s=round(self._end["t"] - self._start["t"], 6) if self._end else 0.0,
+            file=self._start["file"],
+            matrix=self._start["matrix"],
+            encrypted=self._start["encrypted"],
+            trace=tuple(self._trace),
+        )
+
+    def _decisive(self, overall: Verdict) -> Claim | None:
+        wanted = State.BROKEN if overall in (Verdict.FAIL, Verdict.NON_STRICT) else State.UNPROVED
+        if overall not in (Verdict.FAIL, Verdict.NON_STRICT, Verdict.INCONCLUSIVE):
+            return None
+        return next((claim for claim in self._claims.values() if claim.state is wanted), None)
+
+    def _clause(self, clause: dict[str, Any]) -> ClauseVerdict:
+        name = clause["id"]
+        if clause["encrypted"]:
+            return self._encryption(name)
+        verdict, reason = self._claimed(name)
+        if verdict is Verdict.PASS and clause["unclear"]:
+            return ClauseVerdict(name, Verdict.UNCLEAR, clause["unclear"])
+        if verdict is Verdict.FAIL and clause["level"] == "SHOULD":
+            return ClauseVerdict(name, Verdict.NON_STRICT, reason)
+        return ClauseVerdict(name, verdict, reason)
+
+    def _claimed(self, clause: str) -> tuple[Verdict, str]:
+        """What the claims of the plan say about one clause: all of them have to be there."""
+        found: list[tuple[Verdict, str]] = []
+        for planned in self._start["plan"]:
+            claim = self._claims.get(planned["claim"])
+            precondition = not planned["clauses"]
+            if not precondition and clause not in planned["clauses"]:
+                continue
+            if claim is None:
+                found.append(
+                    (Verdict.INCONCLUSIVE, f"{self._stopped()} before step {planned['step']}: {planned['text']}")
+                )
+            elif claim.state is State.OPEN:
+                found.append(
+                    (Verdict.INCONCLUSIVE, f"{self._stopped()} while step {claim.step} was open: {claim.text}")
+                )
+            elif precondition and claim.state is State.BROKEN:
+                found.append((Verdict.INCONCLUSIVE, f"step {claim.step} ({claim.text}) did not succeed: {claim.why}"))
+            else:
+                found.append((_OF_STATE[claim.state], claim.why if claim.state is not State.MET else ""))
+        found += self._dead_base()
+        if self._end is None or (self._end["error"] and not any(verdict is Verdict.FAIL for verdict, _ in found)):
+            found.append((Verdict.INCONCLUSIVE, self._stopped()))
+        proved = [each for each in found if each[0] is not Verdict.PASS or each[1]]
+        if not any(planned["clauses"] and clause in planned["clauses"] for planned in self._start["plan"]):
+            return Verdict.INCONCLUSIVE, "no step of this case claims anything about it"
+        overall = worst(verdict for verdict, _ in found)
+        return overall, next((reason for verdict, reason in proved if verdict is overall), "")
+
+    def _dead_base(self) -> list[tuple[Verdict, str]]:
+        """Plain HTTP dead while HTTPS answers is the target's failure; the other way round is the TLS clause's."""
+        if self._start["matrix"].get("over", "http") != "http":
+            return []
+        return [
+            (
+                Verdict.FAIL,
+                f"HTTP is dead ({event['error']['message']}) while {', '.join(event['error']['alive'])} answers",
+            )
+            for event in self._failures
+            if event["error"].get("alive")
+        ]
+
+    def _stopped(self) -> str:
+        if self._end is None:
+            return "the Record ends"
+        error = self._end["error"]
+        return f"the case stopped ({error['message']})" if error else "the case ended"
+
+    def _encryption(self, clause: str) -> ClauseVerdict:
+        """Whether HTTPS was HTTPS: judged from what the client saw of TLS in every exchange."""
+        if not self._start["encrypted"]:
+            return ClauseVerdict(clause, Verdict.SKIPPED, "not encrypted: the virtual world proves nothing about TLS")
+        for event in self._failures:
+            error = event["error"]
+            if error.get("alive"):
+                return ClauseVerdict(
+                    clause,
+                    Verdict.FAIL,
+                    f"HTTPS is dead ({error['message']}) while {', '.join(error['alive'])} answers",
+                )
+        plain = [event for event in self._exchanges if not event.get("tls") and not event.get("error")]
+        if plain:
+            return ClauseVerdict(clause, Verdict.FAIL, "a reply came over HTTPS without TLS")
+        answered = [event for event in self._exchanges if event.get("tls")]
+        if not answered or self._failures or self._end is None or self._end["error"]:
+            return ClauseVerdict(clause, Verdict.INCONCLUSIVE, "not every request was answered")
+        return ClauseVerdict(clause, Verdict.PASS)
+
+
+class Judge:
+    """Judges a whole Record: feeds each case its events."""
+
+    def __init__(self) -> None:
+        self.cases: dict[str, CaseJudge] = {}
+
+    def feed(self, event: Event, data: bytes) -> None:
+        """Take the next event of the Record."""
+        if event["kind"] == "case":
+            self.cases[event["case"]] = CaseJudge(event)
+        elif (case := self.cases.get(event.get("case", ""))) is not None:
+            case.feed(event, data)
+
+    def verdicts(self) -> list[CaseVerdict]:
+        """Every case's verdict, in the order in which the cases began."""
+        return [case.verdict() for case in self.cases.values()]
+
+
+def judge_record(record: Record) -> list[CaseVerdict]:
+    """The verdicts that a Record on disk proves."""
+    judge = Judge()
+    for event, data in record:
+        judge.feed(event, data)
+    return judge.verdicts()

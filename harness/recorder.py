@@ -1,0 +1,132 @@
+"""The live side of the Record: stamps events with the world's clock, feeds the judge, wakes who waits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from harness.judge import CaseJudge, Judge
+from phones.effects import Changed, Heard, Transmit
+from phones.net import Clock
+from phones.phone import format_address
+from phones.sip.message import Address
+from reports.record import Event, RecordWriter
+
+Watcher = Callable[[Event, bytes], None]
+
+
+class RunRecorder:
+    """Everything that a run writes goes through here. Its t is 0 until a clock is given."""
+
+    def __init__(self, judge: Judge) -> None:
+        self._clock: Clock | None = None
+        self._origin = 0.0
+        self.judge = judge
+        self.watcher: Watcher | None = None
+        self._writer: RecordWriter | None = None
+
+    def start(self, writer: RecordWriter) -> None:
+        """Write into `writer` from now on."""
+        self._writer = writer
+
+    @property
+    def now(self) -> float:
+        """Seconds since the run began."""
+        return self._clock.time() - self._origin if self._clock else 0.0
+
+    def consume(self, event: Event, data: bytes) -> None:
+        """For the writer: what was written, as it was written, goes to the judge."""
+        self.judge.feed(event, data)
+        if self.watcher is not None:
+            self.watcher(event, data)
+
+    def write(self, kind: str, **fields: Any) -> Event:
+        """Append an event."""
+        assert self._writer is not None
+        return self._writer.write(kind, self.now, **fields)
+
+    def message(self, data: bytes, **fields: Any) -> Event:
+        """Append a message."""
+        assert self._writer is not None
+        return self._writer.message(self.now, data, **fields)
+
+    def use_clock(self, clock: Clock) -> None:
+        """Go on with another clock, without a gap: each virtual case brings its own."""
+        now = self.now
+        self._clock = clock
+        self._origin = clock.time() - now
+
+
+class CaseRecorder:
+    """The recorder of one case, and the sink of its phones."""
+
+    def __init__(self, run: RunRecorder, address: str) -> None:
+        self._run = run
+        self._address = address
+        self._changed: asyncio.Event = asyncio.Event()
+
+    @property
+    def judge(self) -> CaseJudge:
+        """The judge of this case; there is one from the `case` event on."""
+        return self._run.judge.cases[self._address]
+
+    @property
+    def now(self) -> float:
+        """Seconds since the run began."""
+        return self._run.now
+
+    def write(self, kind: str, **fields: Any) -> Event:
+        """Append an event of this case."""
+        event = self._run.write(kind, case=self._address, **fields)
+        self._changed.set()
+        return event
+
+    def heard(self, phone: str, heard: Heard, now: float) -> None:
+        """A phone received a datagram."""
+        self._message(phone, heard.data, "in", heard.kind, heard.contact, heard.local, heard.source)
+
+    def sent(self, phone: str, sent: Transmit, local: Address, now: float) -> None:
+        """A phone sent a datagram."""
+        self._message(phone, sent.data, "out", sent.kind, "current", local, sent.remote)
+
+    def _message(
+        self, phone: str, data: bytes, direction: str, seen: str, contact: str, local: Address, remote: Address
+    ) -> None:
+        self._run.message(
+            data,
+            case=self._address,
+            phone=phone,
+            direction=direction,
+            seen=seen,
+            contact=contact,
+            local=format_address(local),
+            remote=format_address(remote),
+        )
+        self._changed.set()
+
+    def changed(self, phone: str, changed: Changed, contact: Address, now: float) -> None:
+        """A phone's registration changed."""
+        self.write(
+            "registration",
+            phone=phone,
+            state=changed.state,
+            status=changed.status,
+            reason=changed.reason,
+            expires=changed.expires,
+            contact=format_address(contact),
+        )
+
+    async def until(self, reached: Callable[[], bool], deadline: Callable[[], float]) -> bool:
+        """Wait until `reached`, at most until `deadline` (seconds of the run, asked again each time)."""
+        while not reached():
+            left = deadline() - self.now
+            if left <= 0:
+                return False
+            self._changed.clear()
+            try:
+                async with asyncio.timeout(left):
+                    await self._changed.wait()
+            except TimeoutError:
+                continue
+        return True

@@ -1,0 +1,116 @@
+"""What is tested: where its API and SIP edge are, who we are there, and what we may do."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from harness.errors import UsageError
+from harness.scenario import Strict
+from harness.yaml_file import load, validated
+from phones.sip.message import Address
+from reports.secrets import Secrets
+
+_ENV = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_ADDRESS = re.compile(r"(\[[0-9a-fA-F:]+\]|[^:\s]+):(\d{1,5})\Z")
+
+
+def _from_environment(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+
+    def look(match: re.Match[str]) -> str:
+        if match[1] not in os.environ:
+            raise ValueError(f"the environment variable {match[1]} is not set")
+        return os.environ[match[1]]
+
+    return _ENV.sub(look, value)
+
+
+Text = Annotated[str, BeforeValidator(_from_environment)]
+
+
+class TargetAccount(Strict):
+    """An account that ringproof may use. One of `auth_token` and `api_key` is needed."""
+
+    account_id: Text = Field(min_length=1)
+    realm: Text | None = Field(None, description="the SIP realm; asked from the API where it is not given")
+    auth_token: Text | None = None
+    api_key: Text | None = None
+
+    @model_validator(mode="after")
+    def _credentials(self) -> TargetAccount:
+        if self.auth_token is None and self.api_key is None:
+            raise ValueError("an account needs auth_token or api_key")
+        return self
+
+
+class Bases(Strict):
+    """API bases, scheme, host and port only. At least one."""
+
+    http: Text | None = Field(None, pattern=r"^http://[^/]+$")
+    https: Text | None = Field(None, pattern=r"^https://[^/]+$")
+
+    @model_validator(mode="after")
+    def _one(self) -> Bases:
+        if self.http is None and self.https is None:
+            raise ValueError("an API base is needed: http or https")
+        return self
+
+
+class Edges(Strict):
+    """SIP addresses, host:port."""
+
+    udp: Text = Field(pattern=_ADDRESS.pattern.replace(r"\Z", "$"))
+
+
+class Limits(Strict):
+    """How much the target may be loaded."""
+
+    jobs: int = Field(default=4, ge=1, le=1000, description="cases at the same time")
+    requests_per_s: float = Field(default=10.0, gt=0, description="API requests per second, all cases together")
+
+
+class Target(Strict):
+    """A target file."""
+
+    name: Text = "live"
+    kind: Literal["reference", "live"] = "live"
+    api: Bases
+    ca_file: Text | None = Field(None, description="PEM file of the CA that signed the HTTPS certificate")
+    verify: bool = Field(True, description="check HTTPS certificates")
+    account: TargetAccount
+    other_account: TargetAccount | None = Field(None, description="a sibling account, for what must not cross over")
+    parent_account: TargetAccount | None = Field(None, description="the account above `account`")
+    child_account: TargetAccount | None = Field(None, description="an account below `account`")
+    create_accounts: bool = Field(False, description="every case gets its own account below `account`")
+    sip: Edges
+    bind: str = Field("127.0.0.1", description="local address of the phones")
+    limits: Limits = Limits()
+
+    @property
+    def edge(self) -> Address:
+        """Where phones send."""
+        match = _ADDRESS.match(self.sip.udp)
+        assert match is not None
+        return match[1].strip("[]"), int(match[2])
+
+    def secrets(self) -> Secrets:
+        """Everything in the file that must not be written anywhere."""
+        secrets = Secrets()
+        for account in (self.account, self.other_account, self.parent_account, self.child_account):
+            if account is not None:
+                secrets.add(account.auth_token or "")
+                secrets.add(account.api_key or "")
+        return secrets
+
+
+def load_target(path: Path) -> Target:
+    """Read a target file (YAML or JSON). Raises ScenarioError with its position, UsageError when it is not there."""
+    if not path.is_file():
+        raise UsageError(f"--target {path}: no such file", "`ringproof serve --write-target FILE` writes one")
+    return validated(load(path), Target)

@@ -1,0 +1,105 @@
+"""Verdicts, and how many make one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Verdict(StrEnum):
+    """What is said of a clause or a case, worst first."""
+
+    ERROR = "error"
+    FAIL = "fail"
+    INCONCLUSIVE = "inconclusive"
+    KNOWN = "known"
+    NON_STRICT = "non_strict"
+    UNCLEAR = "unclear"
+    UNSUPPORTED = "unsupported"
+    PASS = "pass"
+    SKIPPED = "skipped"
+
+
+MEANINGS = {
+    Verdict.PASS: "the promise was kept, seen on the wire",
+    Verdict.FAIL: "the promise was broken",
+    Verdict.NON_STRICT: "a recommendation was not followed",
+    Verdict.KNOWN: "a deviation that the profile or the baseline names",
+    Verdict.UNSUPPORTED: "the target says that it has no such thing",
+    Verdict.UNCLEAR: "the documentation contradicts itself; all readings were tested",
+    Verdict.INCONCLUSIVE: "nothing can be said: what would prove it did not happen",
+    Verdict.SKIPPED: "not run here",
+    Verdict.ERROR: "ringproof itself failed",
+}
+"""For legends."""
+
+_ORDER = list(Verdict)
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """The one that decides; `pass` counts for more than `skipped`, and nothing at all is inconclusive."""
+    return min(verdicts, key=_ORDER.index, default=Verdict.INCONCLUSIVE)
+
+
+@dataclass(frozen=True, slots=True)
+class ClauseVerdict:
+    """What was found about one clause in one case."""
+
+    clause: str
+    verdict: Verdict
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """What closed a count: the `n` of control and fence, and the seconds listened after both."""
+
+    control: int
+    fence: int
+    lag_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CaseVerdict:
+    """The judgement of one case: what decided, in words and by record ids."""
+
+    address: str
+    verdict: Verdict
+    reason: str = ""
+    rule: str = ""
+    expected: str = ""
+    actual: str = ""
+    why: str = ""
+    clauses: tuple[ClauseVerdict, ...] = ()
+    decisive: tuple[int, ...] = ()
+    closed_by: tuple[Closing, ...] = ()
+    duration_s: float = 0.0
+    file: str = ""
+    matrix: dict[str, str] = field(default_factory=dict)
+    encrypted: bool | None = None
+    trace: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """The case as the `run` and `report` documents show it."""
+        return {
+            "address": self.address,
+            "file": self.file,
+            "matrix": self.matrix,
+            "verdict": self.verdict.value,
+            "reason": self.reason,
+            "clauses": [each.clause for each in self.clauses],
+            "clause_verdicts": {
+                each.clause: {"verdict": each.verdict.value, "reason": each.reason} for each in self.clauses
+            },
+            "expected": self.expected,
+            "actual": self.actual,
+            "why": self.why,
+            "duration_s": self.duration_s,
+            "encrypted": self.encrypted,
+            "decisive": list(self.decisive),
+            "closed_by": [
+                {"control": each.control, "fence": each.fence, "lag_s": each.lag_s} for each in self.closed_by
+            ],
+        }
