@@ -65,6 +65,10 @@ class Tenancy:
             self._accounts[which] = await self._find(which)
         return self._accounts[which]
 
+    def known(self, which: str) -> Account | None:
+        """An account that has been asked for before."""
+        return self._accounts.get(which)
+
     async def _find(self, which: str) -> Account:
         if self._target.create_accounts and which != "parent":
             above = await self._given("account")

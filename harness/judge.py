@@ -186,6 +186,7 @@ class CaseJudge:
             matrix=self._start["matrix"],
             encrypted=self._start["encrypted"],
             trace=tuple(self._trace),
+            label=self._start["label"],
         )
 
     def _decisive(self, overall: Verdict) -> Claim | None:

@@ -80,6 +80,7 @@ class CaseVerdict:
     matrix: dict[str, str] = field(default_factory=dict)
     encrypted: bool | None = None
     trace: tuple[str, ...] = ()
+    label: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """The case as the `run` and `report` documents show it."""

@@ -7,8 +7,10 @@ length and stamp; `message` events point into it. Secrets are masked before they
 Every event has `n` (its number from 0), `t` (seconds since the run began, six decimals) and `kind`; those of a case
 have `case`, its address. The kinds and their keys:
 
-- `header`: schema, tool, run, target, profile, time (virtual or real), seed, started (UTC, null in virtual time)
-- `case`: file, line, title, matrix, clauses, plan (the claims to come), encrypted
+- `header`: schema, tool, run, target, profile, mutant, time (virtual or real), seed, started (UTC, null in virtual
+  time), cases (addresses)
+- `case`: label (begins every X-Request-ID and Call-ID), file, title, matrix, clauses, plan (the claims to come),
+  encrypted (null where the case is not over https)
 - `step`: step, line, text, phase (start or end)
 - `phone`: phone, aor, contact, device
 - `message`: phone, direction (in or out), seen, contact (current or former), local, remote, at, size, first
@@ -18,6 +20,7 @@ have `case`, its address. The kinds and their keys:
 - `control`, `fence`: phone, contact, state (started, arrived or missed), token
 - `mark`: name;  `lag`: seconds that our own event loop was late
 - `end`: error (null, or kind and message);  `verdict`: the case's verdict
+- `left`: what could not be taken away from the target
 - `footer`: interrupted, error, verdicts
 """
 

@@ -1,0 +1,201 @@
+"""`ringproof run`."""
+
+from __future__ import annotations
+
+import random
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.commands.behaviours import behaviour_options, chosen_behaviour
+from harness.errors import UsageError
+from harness.output import document, format_option, guarded, print_document
+
+if TYPE_CHECKING:
+    from harness.engine import RunResult
+    from harness.loader import Case
+
+
+@click.command("run", short_help="Run scenarios and judge every promise on the wire.")
+@click.argument("selectors", nargs=-1, metavar="[SELECTOR|PATH]...")
+@click.option("--target", "target_name", default="reference", show_default=True, help="reference, or a target file")
+@behaviour_options
+@click.option("--time", "time_", type=click.Choice(["real", "virtual"]), default="real", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("out"), show_default=True)
+@click.option("--jobs", type=click.IntRange(1, 1000), help="cases at the same time; default what the target allows")
+@click.option("-x", "stop_at_first", is_flag=True, help="begin no further case after the first failure")
+@click.option("--last-failed", is_flag=True, help="only what was not fine in the last run below --out")
+@click.option("-v", "--verbose", is_flag=True, help="show API calls and SIP messages as they happen")
+@click.option("--strict", is_flag=True, help="non_strict and inconclusive count as failures")
+@click.option("--seed", type=click.IntRange(0), help="repeat a run; default a new one, which is printed")
+@format_option
+@guarded("run")
+def command(
+    selectors: tuple[str, ...],
+    target_name: str,
+    profile: str,
+    mutant: str | None,
+    behaviour: Path | None,
+    time_: str,
+    out: Path,
+    jobs: int | None,
+    stop_at_first: bool,
+    last_failed: bool,
+    verbose: bool,
+    strict: bool,
+    seed: int | None,
+    format_: str,
+) -> int:
+    """Run scenarios and judge every promise on the wire.
+
+    A SELECTOR is a clause (SYNC-02), a prefix (SYNC), a chapter (sync), a case address
+    (sync/flag-true[v2-https]) or a glob; a PATH is a scenario file or a folder of them.
+    Without any, everything that comes with ringproof is run.
+    """
+    from harness.engine import Engine, Options
+    from harness.target import load_target
+
+    live = target_name != "reference"
+    if live and (mutant or behaviour or time_ == "virtual"):
+        raise UsageError("--mutant, --behaviour and --time virtual are for the embedded reference, not for --target")
+    rules = chosen_behaviour(profile, mutant, behaviour)
+    target = load_target(Path(target_name)) if live else None
+    cases = chosen_cases(selectors)
+    if last_failed:
+        cases = _only_last_failed(cases, out)
+    chosen_seed = seed if seed is not None else random.SystemRandom().getrandbits(16)
+    options: dict[str, Any] = {
+        "out": out,
+        "behaviour": rules,
+        "profile": profile,
+        "mutant": mutant,
+        "target": target,
+        "virtual": time_ == "virtual",
+        "jobs": jobs,
+        "seed": chosen_seed,
+        "stop_at_first": stop_at_first,
+    }
+    from harness.exit_codes import exit_code
+    from harness.terminal import LiveRun, make_console
+
+    console = make_console(stderr=format_ == "json")
+    if verbose:
+        from harness.wire_log import watcher
+
+        options["watcher"] = watcher(console)
+    world = "virtual time" if time_ == "virtual" else "real sockets"
+    played = target.name if target else f"reference ({mutant or profile})"
+    console.print(f"ringproof: {len(cases)} cases against {played}, {world}, seed {chosen_seed}")
+    with LiveRun(console, [case.address for case in cases]) as live_run:
+        result = Engine(cases, Options(**options, progress=live_run.progress)).run()
+    code = exit_code(
+        [each.verdict for each in result.verdicts],
+        planned=result.planned,
+        interrupted=result.interrupted,
+        broken=bool(result.error),
+        strict=strict,
+    )
+    if format_ == "json":
+        print_document(_document(result, options, code))
+    else:
+        _summary(result, cases, options, code)
+    return code
+
+
+def chosen_cases(selectors: tuple[str, ...]) -> list[Case]:
+    """The cases that paths and selectors name, in the order of files."""
+    from harness.loader import SUFFIX, load_cases, scenario_files, select, shipped
+
+    paths = [Path(each) for each in selectors if Path(each).exists() or each.endswith(SUFFIX)]
+    words = [each for each in selectors if Path(each) not in paths]
+    return select(load_cases(scenario_files(paths) if paths else shipped()), words)
+
+
+def _only_last_failed(cases: list[Case], out: Path) -> list[Case]:
+    from harness.verdicts import Verdict
+    from reports.record import RecordError, read_record
+
+    fine = {verdict.value for verdict in (Verdict.PASS, Verdict.UNCLEAR, Verdict.KNOWN, Verdict.SKIPPED)}
+    try:
+        record = read_record(out / "latest")
+    except RecordError as error:
+        raise UsageError(f"--last-failed: {error}", "run once without it") from error
+    verdicts = {event["case"]: event["verdict"] for event in record.events if event["kind"] == "verdict"}
+    wanted = {address for address in record.header["cases"] if verdicts.get(address) not in fine}
+    chosen = [case for case in cases if case.address in wanted]
+    if not chosen:
+        raise UsageError("--last-failed: everything was fine in the last run", "run without it")
+    return chosen
+
+
+def _document(result: RunResult, options: dict[str, Any], code: int) -> dict[str, Any]:
+    from harness.verdicts import Verdict
+
+    counts = {name.value: sum(each.verdict is name for each in result.verdicts) for name in Verdict}
+    evidence = str(result.folder)
+    return document(
+        "run",
+        code,
+        target=result.target,
+        profile=options["profile"],
+        mutant=options["mutant"],
+        time="virtual" if options["virtual"] else "real",
+        seed=options["seed"],
+        run=result.run_id,
+        started=result.started,
+        duration_s=result.duration_s,
+        interrupted=result.interrupted,
+        verdicts=counts,
+        cases=[{**each.as_json(), "evidence": evidence} for each in result.verdicts],
+        left=result.left,
+        **({"error": {"kind": "harness", "message": result.error, "hint": ""}} if result.error else {}),
+    )
+
+
+def _again(result: RunResult, options: dict[str, Any], case: Case) -> str:
+    """The command line that runs one case again."""
+    from harness.clauses import SCENARIOS
+    from harness.loader import shown
+
+    parts = ["ringproof", "run"]
+    if SCENARIOS not in case.file.parents:
+        parts.append(shown(case.file))
+    parts += [case.address, "--seed", str(options["seed"])]
+    if options["mutant"]:
+        parts += ["--mutant", options["mutant"]]
+    if options["virtual"]:
+        parts += ["--time", "virtual"]
+    return " ".join(shlex.quote(part) for part in parts)
+
+
+def _summary(result: RunResult, cases: list[Case], options: dict[str, Any], code: int) -> None:
+    from harness.clauses import catalogue
+    from harness.terminal import block, blocks, count_words, make_console
+
+    console = make_console()
+    statements = {name: clause.statement for name, clause in catalogue().items()}
+    by_address = {case.address: case for case in cases}
+    for verdict in blocks(result.verdicts):
+        again = _again(result, options, by_address[verdict.address])
+        console.print()
+        console.print(block(verdict, statements, again, result.folder))
+    if result.left:
+        console.print()
+        console.print(f"LEFT BEHIND on the target, please remove: {len(result.left)}", style="bold red")
+        for each in result.left:
+            console.print(f"  {each}")
+    console.print()
+    seconds = f"{result.duration_s:.1f} {'virtual ' if options['virtual'] else ''}s"
+    console.print(f"{count_words(result.verdicts)} in {seconds}", style="green" if code == 0 else "bold")
+    if options["virtual"] and any(each.encrypted is False for each in result.verdicts):
+        hidden = sum(each.encrypted is False for each in result.verdicts)
+        console.print(f"{hidden} cases over https were not encrypted: virtual time proves nothing about TLS")
+    if len(result.verdicts) < result.planned:
+        console.print(f"{result.planned - len(result.verdicts)} of {result.planned} cases were not begun")
+    if result.interrupted:
+        console.print("interrupted: what was created has been removed, what was recorded is whole")
+    if result.error:
+        console.print(f"ringproof: {result.error}", style="bold red")
+    console.print(f"Record: {result.folder}   judge it again: ringproof report {result.folder} --verdicts-only")

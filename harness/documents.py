@@ -1,0 +1,179 @@
+"""The JSON documents that commands print, as models: for `ringproof schema` and for the tests that hold us to them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+VerdictName = Literal[
+    "pass", "fail", "non_strict", "known", "unsupported", "unclear", "inconclusive", "skipped", "error"
+]
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ErrorObject(_Document):
+    """What went wrong. `kind`: usage, scenario, harness or target; positions are null where there is no file."""
+
+    kind: str
+    file: str | None = None
+    line: int | None = None
+    column: int | None = None
+    message: str
+    hint: str
+    others: list[ErrorObject] = []
+
+
+class Head(_Document):
+    """What every document begins with."""
+
+    schema_: Literal[1]
+    tool: Literal["ringproof"]
+    command: str
+    exit_code: int
+    error: ErrorObject | None = None
+
+    model_config = ConfigDict(extra="forbid", alias_generator=lambda name: name.rstrip("_"))
+
+
+class Closed(_Document):
+    """What closed one count: numbers of Record events, and seconds listened after both."""
+
+    control: int
+    fence: int
+    lag_s: float
+
+
+class ClauseVerdictObject(_Document):
+    """The verdict on one clause in one case."""
+
+    verdict: VerdictName
+    reason: str
+
+
+class JudgedCase(_Document):
+    """One case. `decisive` are numbers of Record events; `encrypted` is null where the case is not over https."""
+
+    address: str
+    file: str
+    matrix: dict[str, str]
+    verdict: VerdictName
+    reason: str
+    clauses: list[str]
+    clause_verdicts: dict[str, ClauseVerdictObject]
+    expected: str
+    actual: str
+    why: str
+    duration_s: float
+    encrypted: bool | None
+    decisive: list[int]
+    closed_by: list[Closed]
+    evidence: str
+
+
+class RunDocument(Head):
+    """`ringproof run --format json`."""
+
+    target: str
+    profile: str
+    mutant: str | None
+    time: Literal["real", "virtual"]
+    seed: int
+    run: str
+    started: str | None
+    duration_s: float
+    interrupted: bool
+    verdicts: dict[VerdictName, int]
+    cases: list[JudgedCase]
+    left: list[str]
+
+
+class ReportDocument(Head):
+    """`ringproof report --format json`. `cut` says what is missing of the Record, '' when it is whole."""
+
+    run: str
+    target: str
+    profile: str
+    time: Literal["real", "virtual"]
+    seed: int
+    cut: str
+    interrupted: bool
+    verdicts: dict[VerdictName, int]
+    cases: list[JudgedCase]
+    changed: list[str]
+
+
+class ListedClause(_Document):
+    """One clause of the catalogue."""
+
+    id: str
+    statement: str
+    source: str
+    level: Literal["MUST", "SHOULD"]
+    unclear: str
+    profiles: dict[str, Literal["kept", "broken", "absent"]]
+    scenarios: list[str]
+    mutants: list[str]
+
+
+class ListedScenario(_Document):
+    """One scenario file."""
+
+    path: str
+    title: str
+    clauses: list[str]
+    cases: list[str]
+
+
+class ListDocument(Head):
+    """`ringproof list --format json`."""
+
+    clauses: list[ListedClause]
+    scenarios: list[ListedScenario]
+
+
+class ServedDevice(_Document):
+    """A device of the seeded account."""
+
+    id: str
+    username: str
+    password: str
+    presence_id: str
+
+
+class ServedAccount(_Document):
+    """A seeded account."""
+
+    account_id: str
+    realm: str
+    auth_token: str
+    api_key: str
+    devices: list[ServedDevice]
+
+
+class ServeDocument(_Document):
+    """`ringproof serve --format json`, one line, and the ready file."""
+
+    schema_: Literal[1]
+    tool: Literal["ringproof"]
+    command: Literal["serve"]
+    http: str
+    https: str
+    ca_file: str
+    sip: dict[str, str]
+    realm: str
+    account_id: str
+    auth_token: str
+    api_key: str
+    other_account: ServedAccount
+    child_account: ServedAccount
+    user: dict[str, Any]
+    devices: list[ServedDevice]
+    profile: str
+    mutant: str | None
+    target_file: str | None
+
+    model_config = ConfigDict(extra="forbid", alias_generator=lambda name: name.rstrip("_"))

@@ -1,0 +1,262 @@
+"""Running many cases: which world, how many at once, what is written, and what to do when somebody interrupts."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from harness.case_run import CaseRun
+from harness.errors import HarnessError, RingproofError
+from harness.judge import Judge
+from harness.loader import Case
+from harness.recorder import RunRecorder
+from harness.spawn import ReferenceProcess
+from harness.target import Target
+from harness.verdicts import CaseVerdict, Verdict
+from harness.virtual import VirtualLoop
+from harness.world import World, socket_world, virtual_world
+from reference_server.behaviour import Behaviour
+from reports.record import SCHEMA, Event, RecordError, RecordWriter, link_latest
+from reports.secrets import Secrets
+
+TOOL = "ringproof"
+_LAG_TICK_S = 0.05
+_LAG_NOTED_S = 0.02
+
+Progress = Callable[["CaseVerdict | None", str], None]
+"""Called with (None, address) when a case begins and with its verdict when it ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to run. `target` None is the embedded reference with `behaviour`."""
+
+    out: Path
+    behaviour: Behaviour
+    profile: str = "documented"
+    mutant: str | None = None
+    target: Target | None = None
+    virtual: bool = False
+    jobs: int | None = None
+    seed: int = 0
+    stop_at_first: bool = False
+    progress: Progress | None = None
+    watcher: Callable[[Event, bytes], None] | None = None
+
+
+@dataclass(slots=True)
+class RunResult:
+    """What a run found. `error` is ours, if something stopped it."""
+
+    run_id: str
+    folder: Path
+    started: str | None
+    target: str
+    verdicts: list[CaseVerdict] = field(default_factory=list)
+    planned: int = 0
+    interrupted: bool = False
+    error: str = ""
+    left: list[str] = field(default_factory=list)
+    duration_s: float = 0.0
+
+
+class Engine:
+    """One run of many cases."""
+
+    def __init__(self, cases: list[Case], options: Options) -> None:
+        self._cases = cases
+        self._options = options
+        self._judge = Judge()
+        self._recorder = RunRecorder(self._judge)
+        self._secrets = options.target.secrets() if options.target else Secrets()
+        self._active: dict[str, CaseRun] = {}
+        self._stopping = False
+        run_id = self._new_run_id()
+        self._started = None if options.virtual else datetime.now(UTC).isoformat(timespec="seconds")
+        self.result = RunResult(
+            run_id, options.out / run_id, self._started, options.target.name if options.target else "reference"
+        )
+        self.result.planned = len(cases)
+
+    def _new_run_id(self) -> str:
+        if self._options.virtual:
+            return hashlib.sha256(f"virtual {self._options.seed}".encode()).hexdigest()[:6]
+        return f"{random.SystemRandom().getrandbits(24):06x}"
+
+    def run(self) -> RunResult:
+        """Run every case. Interrupts and our own errors end in the result, never in a lost Record."""
+        writer: RecordWriter | None = None
+        try:
+            writer = RecordWriter(self.result.folder, self._secrets, self._recorder.consume)
+            self._recorder.start(writer)
+            self._recorder.watcher = self._watch
+            link_latest(self._options.out, self.result.folder)
+            self._write_header()
+            if self._options.virtual:
+                self._run_virtual()
+            else:
+                asyncio.run(self._run_real())
+        except KeyboardInterrupt:
+            self.result.interrupted = True
+        except RecordError as error:
+            self.result.error = str(error)
+        except RingproofError as error:
+            self.result.error = error.message + (f" ({error.hint})" if error.hint else "")
+        finally:
+            self._finish(writer)
+        return self.result
+
+    def _write_header(self) -> None:
+        options = self._options
+        self._recorder.write(
+            "header",
+            schema=SCHEMA,
+            tool=TOOL,
+            run=self.result.run_id,
+            target=self.result.target,
+            profile=options.profile,
+            mutant=options.mutant,
+            time="virtual" if options.virtual else "real",
+            seed=options.seed,
+            started=self._started,
+            cases=[case.address for case in self._cases],
+        )
+
+    def _watch(self, event: Event, data: bytes) -> None:
+        if event["kind"] == "left":
+            self.result.left.append(event["what"])
+        if self._options.watcher is not None:
+            self._options.watcher(event, data)
+
+    def _finish(self, writer: RecordWriter | None) -> None:
+        self.result.verdicts = self._judge.verdicts()
+        self.result.duration_s = round(self._recorder.now, 6)
+        if writer is None:
+            return
+        try:
+            if not self.result.error:
+                counts: dict[str, int] = {}
+                for each in self.result.verdicts:
+                    counts[each.verdict] = counts.get(each.verdict, 0) + 1
+                self._recorder.write("footer", interrupted=self.result.interrupted, error="", verdicts=counts)
+        except RecordError as error:
+            self.result.error = str(error)
+        finally:
+            writer.close()
+
+    # virtual
+
+    def _run_virtual(self) -> None:
+        start = 0.0
+        for number, case in enumerate(self._cases, 1):
+            loop = VirtualLoop(start)
+            with asyncio.Runner(loop_factory=lambda loop=loop: loop) as runner:  # type: ignore[misc]
+                runner.run(self._virtual_case(number, case))
+            start = loop.time()
+            if self._stopping:
+                break
+
+    async def _virtual_case(self, number: int, case: Case) -> None:
+        self._recorder.use_clock(asyncio.get_running_loop())
+        rng = random.Random(f"{self._options.seed} {case.address} world")
+        world, host = virtual_world(self._options.behaviour, self._secrets, rng)
+        self._learn(world.target)
+        try:
+            await self._case(number, case, world)
+        finally:
+            host.close()
+        if host.server.errors:
+            raise HarnessError(f"the reference server failed: {host.server.errors[0]}")
+
+    # real
+
+    async def _run_real(self) -> None:
+        self._recorder.use_clock(asyncio.get_running_loop())
+        options = self._options
+        if options.target is not None:
+            await self._real_cases(options.target)
+            return
+        async with ReferenceProcess(options.behaviour) as reference:
+            self._learn(reference.target)
+            await self._real_cases(reference.target)
+
+    async def _real_cases(self, target: Target) -> None:
+        world = socket_world(target, self._secrets)
+        slots = asyncio.Semaphore(self._options.jobs or target.limits.jobs)
+        lag = asyncio.create_task(self._note_lag())
+        tasks = [
+            asyncio.create_task(self._queued(slots, number, case, world)) for number, case in enumerate(self._cases, 1)
+        ]
+        try:
+            for task in tasks:
+                await task
+        except asyncio.CancelledError:
+            # interrupted: every case cleans up after itself before the run ends
+            self.result.interrupted = True
+            raise
+        finally:
+            for task in tasks:
+                task.cancel()
+            for task in tasks:
+                try:
+                    await task
+                except (asyncio.CancelledError, RingproofError, RecordError):
+                    continue
+            lag.cancel()
+            await world.api.close()
+
+    async def _queued(self, slots: asyncio.Semaphore, number: int, case: Case, world: World) -> None:
+        async with slots:
+            if self._stopping:
+                return
+            if case.scenario.isolation == "server" and self._options.target is None:
+                async with ReferenceProcess(self._options.behaviour) as own:
+                    self._learn(own.target)
+                    alone = socket_world(own.target, self._secrets)
+                    try:
+                        await self._case(number, case, alone)
+                    finally:
+                        await alone.api.close()
+            else:
+                await self._case(number, case, world)
+
+    async def _note_lag(self) -> None:
+        """Record how late our own loop runs, so that deadlines stretch by it."""
+        clock = asyncio.get_running_loop()
+        while True:
+            due = clock.time() + _LAG_TICK_S
+            await asyncio.sleep(_LAG_TICK_S)
+            late = clock.time() - due
+            if late > _LAG_NOTED_S:
+                for case in list(self._active):
+                    self._recorder.write("lag", case=case, seconds=round(late, 6))
+
+    # both
+
+    def _learn(self, target: Target) -> None:
+        for account in (target.account, target.other_account, target.parent_account, target.child_account):
+            if account is not None:
+                self._secrets.add(account.auth_token or "")
+                self._secrets.add(account.api_key or "")
+
+    async def _case(self, number: int, case: Case, world: World) -> None:
+        progress = self._options.progress
+        if progress:
+            progress(None, case.address)
+        run = CaseRun(case, number, self.result.run_id, world, self._recorder, self._options.seed)
+        self._active[case.address] = run
+        try:
+            await run.run()
+        finally:
+            del self._active[case.address]
+        verdict = self._judge.cases[case.address].verdict()
+        self._recorder.write("verdict", case=case.address, verdict=verdict.verdict.value, reason=verdict.reason)
+        if self._options.stop_at_first and verdict.verdict in (Verdict.FAIL, Verdict.ERROR):
+            self._stopping = True
+        if progress:
+            progress(verdict, case.address)

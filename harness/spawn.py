@@ -1,0 +1,105 @@
+"""The embedded reference server in a process of its own, so that only the phones' stamps judge."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+from pathlib import Path
+from types import TracebackType
+
+from harness.errors import HarnessError
+from harness.target import Target, load_target
+from reference_server.behaviour import Behaviour
+
+_START_TIMEOUT_S = 60.0
+_STOP_TIMEOUT_S = 10.0
+_POLL_S = 0.02
+
+
+class ReferenceProcess:
+    """`ringproof serve` on ports that the system picks; an async context manager."""
+
+    def __init__(self, behaviour: Behaviour) -> None:
+        self._behaviour = behaviour
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._process: asyncio.subprocess.Process | None = None
+        self._target: Target | None = None
+
+    @property
+    def target(self) -> Target:
+        """The running server as a target."""
+        assert self._target is not None
+        return self._target
+
+    async def __aenter__(self) -> ReferenceProcess:
+        self._folder = tempfile.TemporaryDirectory(prefix="ringproof-")
+        folder = Path(self._folder.name)
+        behaviour, target, ready = folder / "behaviour.json", folder / "target.yaml", folder / "ready.json"
+        behaviour.write_text(self._behaviour.model_dump_json(), encoding="utf-8")
+        command = [sys.executable, "-m", "harness.cli", "serve", "--behaviour", str(behaviour)]
+        command += ["--http-port", "0", "--https-port", "0", "--sip-port", "0"]
+        command += ["--ready-file", str(ready), "--write-target", str(target)]
+        self._process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            # a Ctrl-C at the terminal is for us: the server must outlive our cleaning up
+            start_new_session=True,
+        )
+        try:
+            await self._until_ready(ready)
+            self._target = load_target(target)
+        except BaseException:
+            await self._stop()
+            raise
+        return self
+
+    async def _until_ready(self, ready: Path) -> None:
+        assert self._process is not None
+        try:
+            async with asyncio.timeout(_START_TIMEOUT_S):
+                while not _complete(ready):
+                    if self._process.returncode is not None:
+                        raise HarnessError(f"the reference server did not start: {await self._complaint()}")
+                    await asyncio.sleep(_POLL_S)
+        except TimeoutError as error:
+            raise HarnessError(f"the reference server was not ready after {_START_TIMEOUT_S:g} s") from error
+
+    async def _complaint(self) -> str:
+        assert self._process is not None
+        assert self._process.stderr is not None
+        text = (await self._process.stderr.read()).decode("utf-8", "replace").strip()
+        return text.splitlines()[-1] if text else f"exit code {self._process.returncode}"
+
+    async def _stop(self) -> None:
+        process = self._process
+        if process is not None and process.returncode is None:
+            process.terminate()
+            try:
+                async with asyncio.timeout(_STOP_TIMEOUT_S):
+                    await process.wait()
+            except TimeoutError:
+                process.kill()
+                await process.wait()
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        died = self._process is not None and self._process.returncode is not None
+        complaint = await self._complaint() if died else ""
+        await self._stop()
+        if died and error is None:
+            raise HarnessError(f"the reference server died during the run: {complaint}")
+
+
+def _complete(ready: Path) -> bool:
+    try:
+        json.loads(ready.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return True

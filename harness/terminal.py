@@ -1,0 +1,138 @@
+"""What a person reads while cases run and after: lines by scenario, one block per case that is not fine, a summary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from harness.verdicts import CaseVerdict, Verdict
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.status import Status
+
+MARKS = {
+    Verdict.PASS: ("✓", "green"),
+    Verdict.FAIL: ("✗", "bold red"),
+    Verdict.ERROR: ("!", "bold magenta"),
+    Verdict.INCONCLUSIVE: ("?", "yellow"),
+    Verdict.UNCLEAR: ("≈", "cyan"),
+    Verdict.KNOWN: ("k", "cyan"),
+    Verdict.NON_STRICT: ("~", "yellow"),
+    Verdict.UNSUPPORTED: ("u", "cyan"),
+    Verdict.SKIPPED: ("-", "dim"),
+}
+"""Verdict to sign and style; every sign is explained by its word beside it."""
+
+_BLOCKS = (Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.NON_STRICT)
+
+
+def plain(text: str) -> str:
+    """`text` without anything a terminal would obey: bytes from the wire stay inert."""
+    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
+
+
+def make_console(*, stderr: bool = False) -> Console:
+    """A console that has colours only on a terminal and respects NO_COLOR."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+class LiveRun:
+    """Prints one line per scenario when its last case is judged, and on a terminal what is running now."""
+
+    def __init__(self, console: Console, cases: Iterable[str]) -> None:
+        self._console = console
+        self._left: dict[str, set[str]] = {}
+        self._done: dict[str, list[CaseVerdict]] = {}
+        self._running: dict[str, None] = {}
+        self._finished = 0
+        self._total = 0
+        self._chapter = ""
+        self._status: Status | None = None
+        for address in cases:
+            self._left.setdefault(scenario_of(address), set()).add(address)
+            self._total += 1
+
+    def __enter__(self) -> LiveRun:
+        if self._console.is_terminal:
+            self._status = self._console.status("starting the reference server")
+            self._status.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+    def progress(self, verdict: CaseVerdict | None, address: str) -> None:
+        """A case begins (`verdict` None) or has been judged."""
+        if verdict is None:
+            self._running[address] = None
+        else:
+            self._running.pop(address, None)
+            self._finished += 1
+            scenario = scenario_of(address)
+            self._done.setdefault(scenario, []).append(verdict)
+            self._left[scenario].discard(address)
+            if not self._left[scenario]:
+                self._line(scenario)
+        if self._status is not None:
+            waiting = next(iter(self._running), "")
+            self._status.update(plain(f"{self._finished} of {self._total} done, waiting for {waiting}"))
+
+    def _line(self, scenario: str) -> None:
+        verdicts = self._done[scenario]
+        worst = min(verdicts, key=lambda each: list(Verdict).index(each.verdict)).verdict
+        mark, style = MARKS[worst]
+        seconds = max(each.duration_s for each in verdicts)
+        count = f"{len(verdicts)} case{'s' if len(verdicts) != 1 else ''}"
+        word = "" if worst is Verdict.PASS else f"  {worst.value}"
+        from rich.text import Text
+
+        self._console.print(
+            Text.assemble((f" {mark} ", style), f"{plain(scenario):<52} {count:>8} {seconds:8.2f} s", (word, style))
+        )
+
+
+def scenario_of(address: str) -> str:
+    """chapter/name of a case address."""
+    return address.partition("[")[0]
+
+
+def block(verdict: CaseVerdict, statements: dict[str, str], again: str, evidence: Path | None) -> str:
+    """The explanation of a case that is not fine, for a person who has not read the source."""
+    decided = [each for each in verdict.clauses if each.verdict is verdict.verdict] or list(verdict.clauses)
+    first = decided[0] if decided else None
+    names = ", ".join(each.clause for each in decided)
+    lines = [f"{verdict.verdict.value.upper()}  {names}  {verdict.address}   {verdict.duration_s:.2f} s"]
+    rows = [
+        ("rule", statements.get(first.clause, "") if first else ""),
+        ("expected", verdict.expected),
+        ("actual", verdict.actual),
+        ("why", verdict.why or verdict.reason),
+        ("where", verdict.file),
+        ("logs", f"grep {verdict.label} in kazoo.log" + _call_ids(verdict) if verdict.label else ""),
+        ("evidence", str(evidence) if evidence else ""),
+        ("again", again),
+    ]
+    lines += [f"  {name:<9} {value}" for name, value in rows if value]
+    return plain("\n".join(lines))
+
+
+def _call_ids(verdict: CaseVerdict) -> str:
+    return f"; Call-ID {verdict.trace[-1]}" if verdict.trace else ""
+
+
+def blocks(verdicts: Iterable[CaseVerdict]) -> list[CaseVerdict]:
+    """The cases that need an explanation."""
+    return [each for each in verdicts if each.verdict in _BLOCKS]
+
+
+def count_words(verdicts: Iterable[CaseVerdict]) -> str:
+    """`118 pass, 2 unclear`, worst first."""
+    counts: dict[Verdict, int] = {}
+    for each in verdicts:
+        counts[each.verdict] = counts.get(each.verdict, 0) + 1
+    return ", ".join(f"{counts[name]} {name.value}" for name in Verdict if name in counts) or "nothing ran"
