@@ -251,6 +251,7 @@ class Recipient(StrEnum):
 
     NEWEST = "newest"
     ALL = "all"
+    """Those too that a newer one has replaced."""
     PREVIOUS = "previous"
     """The one that the newest replaced, where there was one."""
 
@@ -289,8 +290,6 @@ class SyncRules(Rules):
     """An accepted update with `sync` true."""
     on_false: Attempt = Attempt.SILENT
     on_absent: Attempt = Attempt.SILENT
-    on_create: Attempt = Attempt.SILENT
-    """PUT with `sync` true."""
     on_rejected: Attempt = Attempt.SILENT
     """An update with `sync` true that validation refuses."""
     on_flush: Attempt = Attempt.SILENT

@@ -91,7 +91,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """An auth token: whose it is, and when it was issued (seconds)."""
+    """An auth token: whose it is, and when it was issued (seconds; infinity: it never expires)."""
 
     value: str
     account_id: str

@@ -84,7 +84,7 @@ class Edge:
 def refusal(data: bytes, error: SipSyntaxError) -> bytes | None:
     """The stateless answer to bytes that are no valid request (RFC 3261 8.2.6), None where none is owed.
 
-    Nothing is answered to responses, to ACK, and to requests without the headers that an answer copies.
+    Nothing is answered to responses, to ACK, and where the answer could not be matched to its request.
     """
     try:
         start, fields, _ = scan(data)
@@ -102,4 +102,13 @@ def refusal(data: bytes, error: SipSyntaxError) -> bytes | None:
     if not all(present.intersection(names) for names in wanted):
         return None
     reason = {400: "Bad Request", 505: "Version Not Supported"}.get(error.status, "Bad Request")
-    return assemble(f"SIP/2.0 {error.status} {reason}", [*copied, ("Content-Length", "0")])
+    answer = assemble(f"SIP/2.0 {error.status} {reason}", [*copied, ("Content-Length", "0")])
+    return answer if _is_readable(answer) else None
+
+
+def _is_readable(data: bytes) -> bool:
+    try:
+        Message.parse(data)
+    except SipSyntaxError:
+        return False
+    return True

@@ -27,7 +27,7 @@ from reference_server.runtime import Route, Runtime
 
 STAR = "*"
 
-_BRACKETED = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^<"]*)<([!-~]+)>')
+_BRACKETED = re.compile(r'(?:"(?:[^"\\]|\\.)*"\s*|[^<"]*)<([!-~]+)>')
 _BARE = re.compile(r"[!-:=-~]+")
 
 
@@ -64,7 +64,7 @@ class Nonces:
     def new(self, now: float) -> str:
         """A nonce issued at `now`."""
         self._count = (self._count + 1) % 2**24
-        head = int(now * 1000).to_bytes(5, "big") + self._count.to_bytes(3, "big")
+        head = int(max(0.0, now) * 1000 % 2**40).to_bytes(5, "big") + self._count.to_bytes(3, "big")
         return base64.b64encode(head + self._sign(head)).decode("ascii")
 
     def age(self, nonce: str, now: float) -> float | None:

@@ -39,13 +39,17 @@ class Contact:
     cseq: int
 
 
+REMEMBERED = 8
+"""Replaced contacts of one address-of-record that are still known."""
+
+
 class Registrations:
     """The contacts of every address-of-record, the newest REGISTER last."""
 
     def __init__(self, rules: RegistrarRules) -> None:
         self._rules = rules
         self._contacts: dict[tuple[str, str], list[Contact]] = {}
-        self._replaced: dict[tuple[str, str], Contact] = {}
+        self._replaced: dict[tuple[str, str], list[Contact]] = {}
 
     def _is_current(self, contact: Contact, now: float) -> bool:
         return self._rules.expiry is Freshness.IGNORED or contact.expires > now
@@ -55,14 +59,13 @@ class Registrations:
         return [contact for contact in self._contacts.get(aor.key, ()) if self._is_current(contact, now)]
 
     def recipients(self, aor: Aor, which: Recipient, now: float) -> list[Contact]:
-        """The contacts that `which` selects, if there are any."""
+        """The contacts that `which` selects; none when nobody is registered."""
         contacts = self.current(aor, now)
-        if not contacts or which is Recipient.ALL:
-            return contacts
-        if which is Recipient.NEWEST:
+        if not contacts or which is Recipient.NEWEST:
             return contacts[-1:]
-        previous = self._replaced.get(aor.key)
-        return [previous] if previous is not None else contacts[-2:-1] or contacts[-1:]
+        replaced = [old for old in self._replaced.get(aor.key, ()) if self._is_current(old, now)]
+        known = [*replaced, *contacts]
+        return known if which is Recipient.ALL else known[-2:][:1]
 
     def source_is_known(self, aor: Aor, source: Address, now: float) -> bool:
         """Whether a current contact of `aor` was registered from `source`."""
@@ -74,7 +77,8 @@ class Registrations:
         refreshed = [old for old in contacts if old.uri == contact.uri]
         others = [old for old in contacts if old.uri != contact.uri]
         if others and self._rules.contacts is Capacity.ONE:
-            self._replaced[aor.key] = others[-1]
+            replaced = [old for old in self._replaced.get(aor.key, ()) if old.uri != contact.uri]
+            self._replaced[aor.key] = [*replaced, *others][-REMEMBERED:]
             others = []
         self._contacts[aor.key] = [*others, contact]
         return not refreshed

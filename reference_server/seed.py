@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from reference_server.api.schema import DEVICE_DEFAULTS, with_defaults
@@ -29,7 +30,7 @@ class SeedUser:
 
 @dataclass(frozen=True, slots=True)
 class SeedAccount:
-    """An account that is there from the beginning, with a token that does not need to be asked for."""
+    """An account that is there from the beginning, with a token that need not be asked for and never expires."""
 
     account_id: str
     realm: str
@@ -74,7 +75,7 @@ def plant(directory: Directory) -> Seed:
 
 def _account(directory: Directory, account: Account, *devices: tuple[str, str]) -> SeedAccount:
     planted = tuple(_device(directory, account, name, extension) for name, extension in devices)
-    token = directory.issue_token(account, 0.0)
+    token = directory.issue_token(account, math.inf)
     return SeedAccount(account.id, account.realm, token.value, account.api_key, planted)
 
 

@@ -108,16 +108,13 @@ class Devices:
     # changing
 
     def create(self, exchange: Exchange, account: Account) -> Result:
-        """PUT /devices: what is missing gets its default."""
+        """PUT /devices: what is missing gets its default. Nobody can be registered yet: no check-sync."""
         document = _public(exchange.data)
-        flag = document.get("sync", _ABSENT)
         if self._sync.created is Storing.TAKEN_OUT:
             document.pop("sync", None)
         document = self._checked(account, None, document)
         device = Device(self._new_id(exchange.data.get("id")), document)
         account.devices[device.id] = device
-        if self._is_true(flag):
-            self._check_sync(account, document, self._sync.on_create, exchange.now)
         location = f"/{exchange.path[0]}/accounts/{account.id}/devices/{device.id}"
         return Result(device.public, created=location, etag=device.etag)
 

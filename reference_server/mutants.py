@@ -1,0 +1,400 @@
+"""Servers with one thing wrong, to test the suite with: each must turn the right clauses red.
+
+A mutant is `documented` with one rule changed or one fault added. `source` says where the mistake was seen: a
+Kazoo release or commit, or the sentence of the Devices page that it breaks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from reference_server.behaviour import PROFILES, Behaviour
+from reference_server.faults import Delay, Drop, EditBody, EditHeader, Fault, Kind, Match, Misdirect
+
+Clauses = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A behaviour with one thing wrong, and the clauses that it must break."""
+
+    name: str
+    behaviour: Behaviour
+    must_break: Clauses
+    source: str
+    note: str
+
+
+def _rule(name: str, rule: str, value: Any, must_break: Clauses, source: str, note: str) -> Mutant:
+    """`documented` with `rule`, named `chapter.rule`, set to `value`."""
+    documented = PROFILES["documented"].model_dump(mode="json")
+    chapter, _, field = rule.partition(".")
+    documented[chapter][field] = value
+    return Mutant(name, Behaviour.model_validate(documented), must_break, source, note)
+
+
+def _fault(name: str, fault: Fault, must_break: Clauses, source: str, note: str) -> Mutant:
+    behaviour = PROFILES["documented"].model_copy(update={"faults": (fault,)})
+    return Mutant(name, behaviour, must_break, source, note)
+
+
+_CHECK_SYNC = Match(method="NOTIFY", event="check-sync")
+_PAGE = "Devices page, Sync"
+
+_SYNC = (
+    _rule(
+        "sync-forgotten",
+        "sync.request",
+        "silent",
+        ("SYNC-01", "SYNC-06"),
+        "5.0 (swapped branches); 3.21 before 06a15811db",
+        "POST /sync is answered as ever and nothing is sent",
+    ),
+    _rule(
+        "sync-flag-forgotten",
+        "sync.on_true",
+        "silent",
+        ("SYNC-02",),
+        "4.3 before 2740df9989: the flag was lost on save",
+        "an update with sync true sends nothing",
+    ),
+    _rule(
+        "sync-needs-changed-credentials",
+        "sync.needs",
+        "changed_credentials",
+        ("SYNC-02",),
+        "3.21 to 4.3",
+        "sync true counts only when username or password change",
+    ),
+    _rule(
+        "sync-ignores-flag",
+        "sync.on_false",
+        "attempted",
+        ("SYNC-03",),
+        "5.0: every save sends one",
+        "a check-sync although sync is false",
+    ),
+    _rule(
+        "sync-without-flag",
+        "sync.on_absent",
+        "attempted",
+        ("SYNC-04",),
+        "5.0: every save sends one",
+        "a check-sync although the update does not mention sync",
+    ),
+    _rule(
+        "sync-late-although-false",
+        "sync.on_false",
+        "late",
+        ("SYNC-03",),
+        "5.0, with a queue in between",
+        "the forbidden check-sync comes one second late",
+    ),
+    _rule(
+        "expired-contact-notified",
+        "registrar.expiry",
+        "ignored",
+        ("SYNC-05", "SIP-04"),
+        f"{_PAGE}: if the device is registered",
+        "a registration never ends by itself",
+    ),
+    _rule(
+        "unregister-ignored",
+        "registrar.unregister",
+        "ignored",
+        ("SYNC-05",),
+        f"{_PAGE}: if the device is registered",
+        "Expires 0 is acknowledged, the contact stays",
+    ),
+    _fault(
+        "sync-late-and-misdirected",
+        Fault(match=_CHECK_SYNC, actions=(Delay(seconds=1.0), Misdirect())),
+        ("SYNC-01", "SYNC-07"),
+        "ecallmgr: a stale registrar cache after a move",
+        "the check-sync comes one second late and reaches the other device",
+    ),
+    _rule(
+        "sync-twice",
+        "sync.copies",
+        2,
+        ("SYNC-08",),
+        "4.x: the registration flush sends one of its own",
+        "two check-syncs for one request",
+    ),
+    _rule(
+        "sync-wrong-event",
+        "sync.event",
+        "reboot",
+        ("SYNC-01", "SYNC-02"),
+        "4.3: provision.check_sync_event",
+        "the NOTIFY says Event: reboot",
+    ),
+    _fault(
+        "sync-active-state",
+        Fault(match=_CHECK_SYNC, actions=(EditHeader(name="Subscription-State", value="active;expires=60"),)),
+        ("SYNC-09",),
+        "RFC 6665 4.1.3",
+        "the NOTIFY claims that a subscription goes on",
+    ),
+    _fault(
+        "sync-with-body",
+        Fault(match=_CHECK_SYNC, actions=(EditBody(body="reboot=true\r\n"),)),
+        ("SYNC-09",),
+        "4.2 and later: notify action",
+        "the check-sync has a body",
+    ),
+    _rule(
+        "stale-contact",
+        "sync.recipient",
+        "previous",
+        ("SYNC-10",),
+        "a9ee1be6e2: a moved phone's NOTIFYs went to its old place",
+        "after a move the NOTIFY goes to the old Contact",
+    ),
+    _rule(
+        "sync-to-replaced-contacts-too",
+        "sync.recipient",
+        "all",
+        ("SYNC-10",),
+        "4.x: Kamailio forks to all contacts with invite_format contact",
+        "older contacts get the NOTIFY as well",
+    ),
+    _rule(
+        "sync-field-stored",
+        "sync.updated",
+        "stored",
+        ("SYNC-11",),
+        "3.20; 3.21 before 479f610429",
+        "GET shows the sync of the last update",
+    ),
+    _rule(
+        "sync-field-stored-on-create",
+        "sync.created",
+        "stored",
+        ("SYNC-11",),
+        "3.22, 5.0",
+        "GET shows the sync of the PUT",
+    ),
+    _rule(
+        "sync-truthy",
+        "sync.truth",
+        "truthy",
+        ("SYNC-12",),
+        'kz_term:is_true takes true and "true" only',
+        "sync: 1 counts as true",
+    ),
+    _rule(
+        "sync-word-ignored",
+        "sync.truth",
+        "true_only",
+        ("SYNC-12",),
+        'kz_term:is_true takes true and "true" only',
+        'sync: "true" counts as false',
+    ),
+    _rule(
+        "sync-on-rejected",
+        "sync.on_rejected",
+        "attempted",
+        ("SYNC-13",),
+        f"{_PAGE}: while updating a device",
+        "a refused update reboots the phone",
+    ),
+    _rule(
+        "patch-missing",
+        "devices.patch",
+        "absent",
+        ("API-04", "SYNC-15"),
+        "3.x",
+        "PATCH is answered 405",
+    ),
+    _rule(
+        "v1-sync-missing",
+        "sync.path",
+        ["v2"],
+        ("SYNC-17",),
+        "3.21 to 4.1",
+        "POST /sync is not there on v1",
+    ),
+    _rule(
+        "sync-after-flush",
+        "sync.with_flush",
+        "flush_first",
+        ("SYNC-02",),
+        "894ee99ec8, 0a3b63a97e: flush first, nobody left to notify",
+        "new credentials and sync true: the registration is gone before the check-sync",
+    ),
+    _rule(
+        "sync-to-new-username",
+        "sync.aor",
+        "new",
+        ("SYNC-02",),
+        "before a2a9770a91",
+        "after a change of username the check-sync looks for the new, unregistered name",
+    ),
+)
+
+_API = (
+    _rule(
+        "https-on-paper",
+        "api.https",
+        "plaintext",
+        ("API-02",),
+        "Devices page, QuickCall: if you are using HTTPs",
+        "the HTTPS port speaks plain HTTP",
+    ),
+    _rule("post-merges", "devices.post", "merge", ("API-03",), "A POST replaces", "left-out fields stay"),
+    _rule("patch-replaces", "devices.patch", "replace", ("API-04",), "A PATCH merges", "left-out fields go"),
+    _rule(
+        "malformed-json-accepted",
+        "api.malformed_json",
+        "accepted",
+        ("API-05",),
+        "4.3: 400",
+        "a body that is no JSON counts as none",
+    ),
+    _rule(
+        "missing-data-accepted",
+        "api.missing_data",
+        "accepted",
+        ("API-06",),
+        "4.3: 400",
+        "a body without data counts as none",
+    ),
+    _rule(
+        "request-id-lost",
+        "api.request_id",
+        "own",
+        ("API-09",),
+        "4.3 echoes it",
+        "replies carry a request id of the server's own",
+    ),
+    _rule(
+        "invalid-document-accepted",
+        "devices.validation",
+        "accepted",
+        ("API-10",),
+        "4.3: 400 with the field and its rule",
+        "a document that breaks the schema is stored",
+    ),
+    _rule(
+        "duplicate-username-accepted",
+        "devices.duplicate",
+        "accepted",
+        ("API-10",),
+        "4.3: 400 sip.username unique",
+        "two devices have the same SIP username",
+    ),
+    _fault(
+        "api-auth-useless",
+        Fault(
+            match=Match(kind=Kind.API, path="/api_auth"),
+            actions=(EditBody(body='{"data": {}, "status": "success", "auth_token": "none"}'),),
+        ),
+        ("API-11",),
+        "4.3: 201 with a token",
+        "api_auth hands out a token that nobody knows",
+    ),
+    _fault(
+        "status-empty",
+        Fault(
+            match=Match(kind=Kind.API, path="/devices/status"),
+            actions=(EditBody(body='{"data": [], "status": "success"}'),),
+        ),
+        ("API-12",),
+        "3.x: stale or partial answers over AMQP",
+        "nobody is ever registered in /devices/status",
+    ),
+)
+
+_SEC = (
+    _rule(
+        "no-token-accepted",
+        "tokens.absent",
+        "accepted",
+        ("SEC-01",),
+        "3.x and 4.3: quickcall GET",
+        "a request without a token is served",
+    ),
+    _rule(
+        "bad-token-accepted",
+        "tokens.unknown",
+        "accepted",
+        ("SEC-02",),
+        "4.3: quickcall GET",
+        "any string is a token",
+    ),
+    _rule(
+        "token-of-stranger-accepted",
+        "tokens.stranger",
+        "accepted",
+        ("SEC-03",),
+        "4.3: quickcall GET",
+        "the token of any account opens every account",
+    ),
+    _rule(
+        "parent-refused",
+        "tokens.ancestor",
+        "refused",
+        ("SEC-04",),
+        "cb_simple_authz lets ancestors in",
+        "a parent account's token is refused",
+    ),
+    _rule(
+        "other-accounts-device",
+        "devices.foreign",
+        "accepted",
+        ("SEC-05",),
+        "4.3: 404",
+        "under one's own account every device of the system can be reached",
+    ),
+    _rule(
+        "header-injection",
+        "registrar.line_breaks",
+        "passed",
+        ("SEC-06",),
+        "4.3: a cid-name with CR and LF reaches Kamailio",
+        "CR and LF from the API make header lines of their own",
+    ),
+)
+
+_SIP = (
+    _fault(
+        "challenge-empty",
+        Fault(
+            match=Match(kind=Kind.RESPONSE, method="REGISTER", status=401),
+            actions=(EditHeader(name="WWW-Authenticate"),),
+        ),
+        ("SIP-01",),
+        "RFC 3261 21.4.2",
+        "401 without a challenge",
+    ),
+    _rule(
+        "wrong-password-accepted",
+        "registrar.wrong_password",
+        "accepted",
+        ("SIP-02",),
+        "4.3 and 5.0, for a source that is registered",
+        "any password registers",
+    ),
+    _fault(
+        "registration-not-listed",
+        Fault(
+            match=Match(kind=Kind.RESPONSE, method="REGISTER", status=200),
+            actions=(EditHeader(name="Contact"),),
+        ),
+        ("SIP-03",),
+        "RFC 3261 10.3 step 8",
+        "the 200 does not list the contact",
+    ),
+    _fault(
+        "options-unanswered",
+        Fault(match=Match(kind=Kind.RESPONSE, method="OPTIONS"), actions=(Drop(),)),
+        ("SIP-06",),
+        "RFC 3261 11",
+        "OPTIONS gets no answer",
+    ),
+)
+
+MUTANTS = {mutant.name: mutant for mutant in (*_SYNC, *_API, *_SEC, *_SIP)}
+"""All mutants by name."""
