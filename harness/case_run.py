@@ -48,7 +48,6 @@ PROBE_TIMEOUT_S = 5.0
 """How long a control or a fence may take to arrive, and a registration to be answered once refused service."""
 _REGISTRATION_TIMEOUT_S = 40.0
 _SECRET_KEYS = frozenset({"auth_token", "api_key", "password", "credentials"})
-_SHORTEST_SECRET = 5
 
 
 @dataclass(slots=True)
@@ -299,7 +298,9 @@ class CaseRun:
 
     async def _step(self, at: StepAt) -> None:
         step = at.step
-        self._recorder.write("step", step=at.number, line=at.position.line, text=at.text, phase="start")
+        said = {"step": at.number, "line": at.position.line, "text": at.text}
+        said |= {"stimulus": not isinstance(step, Wait | Mark)}
+        self._recorder.write("step", **said, phase="start")
         if isinstance(step, Register):
             await self._register(at, step)
         elif isinstance(step, Unregister):
@@ -325,7 +326,7 @@ class CaseRun:
             await asyncio.gather(
                 *(self._watch([each]) if isinstance(each.step, Watching) else self._step(each) for each in inner)
             )
-        self._recorder.write("step", step=at.number, line=at.position.line, text=at.text, phase="end")
+        self._recorder.write("step", **said, phase="end")
 
     def _claim(self, at: StepAt, kind: str, spec: dict[str, Any]) -> None:
         self._recorder.write(
@@ -535,7 +536,7 @@ def _parsed(body: bytes) -> Any:
 def _secrets_in(value: Any) -> Iterator[str]:
     if isinstance(value, dict):
         for key, item in value.items():
-            if key in _SECRET_KEYS and isinstance(item, str) and len(item) >= _SHORTEST_SECRET and item != "undefined":
+            if key in _SECRET_KEYS and isinstance(item, str) and item != "undefined":
                 yield item
             else:
                 yield from _secrets_in(item)

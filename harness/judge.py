@@ -76,6 +76,10 @@ class CaseJudge:
             if isinstance(claim, RegistrationClaim):
                 claim.registration(event)
 
+    def _on_step(self, event: Event, _: bytes) -> None:
+        if event["phase"] == "end" and event["stimulus"]:
+            self._stimulus_t = event["t"]
+
     def _on_request(self, event: Event, _: bytes) -> None:
         if event["role"] == "stimulus":
             self._seal()

@@ -11,7 +11,7 @@ have `case`, its address. The kinds and their keys:
   time), cases (addresses)
 - `case`: label (begins every X-Request-ID and Call-ID), file, title, matrix, clauses, plan (the claims to come),
   encrypted (null where the case is not over https)
-- `step`: step, line, text, phase (start or end)
+- `step`: step, line, text, phase (start or end), stimulus (whether what is claimed next counts from its end)
 - `phone`: phone, aor, contact, device
 - `message`: phone, direction (in or out), seen, contact (current or former), local, remote, at, size, first
 - `registration`: phone, state, status, reason, expires, contact
@@ -86,7 +86,7 @@ class RecordWriter:
     def _append(self, event: Event, data: bytes) -> Event:
         line = json.dumps(event, separators=(",", ":")).encode()
         masked = self._secrets.mask(line)
-        if masked is not line:
+        if masked != line:
             event = json.loads(masked)
         self._put(self._events, masked + b"\n")
         self._number += 1

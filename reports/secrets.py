@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from urllib.parse import quote
 
 _DIGEST_RESPONSE = re.compile(rb'(response=\\?")([0-9a-f]{32})')
@@ -13,30 +14,41 @@ class Secrets:
     """The secrets of a run. `mask` replaces each by asterisks, octet for octet, however it is written.
 
     Known spellings: as it is, percent-encoded, JSON-escaped. Digest responses are masked too: with the nonce beside
-    them they would let a weak password be guessed.
+    them they would let a weak password be guessed. A secret shorter than `SHORTEST` cannot be told from other text.
     """
 
+    SHORTEST = 5
+
     def __init__(self) -> None:
-        self._spellings: set[bytes] = set()
-        self._pattern: re.Pattern[bytes] | None = None
+        self._by_prefix: dict[bytes, set[bytes]] = {}
+        self._spellings: list[bytes] = []
 
     def add(self, secret: str) -> None:
-        """Mask `secret` from now on. The empty string is no secret."""
-        if not secret:
-            return
+        """Mask `secret` from now on."""
         spellings = {secret, quote(secret), quote(secret, safe=""), json.dumps(secret)[1:-1]}
-        spellings.add(json.dumps(secret, ensure_ascii=False)[1:-1])
-        before = len(self._spellings)
-        self._spellings |= {spelling.encode("utf-8", "surrogateescape") for spelling in spellings}
-        if len(self._spellings) != before:
-            self._pattern = None
+        for text in sorted(spellings):
+            spelling = text.encode("utf-8", "surrogateescape")
+            if len(spelling) < self.SHORTEST:
+                continue
+            known = self._by_prefix.setdefault(spelling[: self.SHORTEST], set())
+            if spelling not in known:
+                known.add(spelling)
+                self._spellings.append(spelling)
 
     def mask(self, data: bytes) -> bytes:
         """`data` with every secret replaced by as many asterisks. The same object when there is none."""
-        if self._pattern is None and self._spellings:
-            longest_first = sorted(self._spellings, key=lambda spelling: (-len(spelling), spelling))
-            self._pattern = re.compile(b"|".join(re.escape(spelling) for spelling in longest_first))
-        masked = self._pattern.sub(lambda match: b"*" * len(match[0]), data) if self._pattern else data
+        masked = data
+        found = [spelling for spelling in self._candidates(data) if spelling in data]
+        for spelling in sorted(found, key=lambda each: (-len(each), each)):
+            masked = masked.replace(spelling, b"*" * len(spelling))
         if b"response=" in masked:
             masked = _DIGEST_RESPONSE.sub(lambda match: match[1] + b"*" * 32, masked)
-        return data if masked == data else masked
+        return masked
+
+    def _candidates(self, data: bytes) -> Iterable[bytes]:
+        """Spellings that may be in `data`: all while they are few, else those whose beginning is there."""
+        if len(self._spellings) < len(data) // 3:
+            return self._spellings
+        size = self.SHORTEST
+        windows = {data[at : at + size] for at in range(len(data) - size + 1)}
+        return [spelling for prefix in windows & self._by_prefix.keys() for spelling in self._by_prefix[prefix]]
