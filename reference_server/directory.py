@@ -105,6 +105,7 @@ class Directory:
         self._rng = rng
         self.accounts: dict[str, Account] = {}
         self._tokens: dict[str, Token] = {}
+        self._owners: dict[tuple[str, str], list[tuple[Account, Device]]] = {}
 
     def new_id(self) -> str:
         """32 random hex digits."""
@@ -131,6 +132,8 @@ class Directory:
 
     def remove_account(self, account: Account) -> None:
         """Forget an account, its devices and its tokens."""
+        for device in list(account.devices.values()):
+            self.remove(account, device)
         del self.accounts[account.id]
         self._tokens = {
             value: token for value, token in self._tokens.items() if token.account_id != account.id
@@ -169,13 +172,32 @@ class Directory:
 
     def device_of(self, username: str, realm: str) -> tuple[Account, Device] | None:
         """Whose SIP credentials `username` at `realm` are, both in any case."""
-        wanted = (username.lower(), realm.lower())
-        for account, device in self.devices():
-            if device.username is None:
-                continue
-            if (device.username.lower(), realm_of(account, device).lower()) == wanted:
-                return account, device
-        return None
+        owners = self._owners.get((username.lower(), realm.lower()))
+        return owners[0] if owners else None
+
+    def store(self, account: Account, device: Device, document: Document | None = None) -> None:
+        """Add `device`, or give it a new document: the next revision."""
+        self._forget_credentials(account, device)
+        if document is not None:
+            device.document = document
+            device.revision += 1
+        account.devices[device.id] = device
+        key = _credentials(account, device)
+        if key is not None:
+            self._owners.setdefault(key, []).append((account, device))
+
+    def remove(self, account: Account, device: Device) -> None:
+        """Forget a device."""
+        self._forget_credentials(account, device)
+        del account.devices[device.id]
+
+    def _forget_credentials(self, account: Account, device: Device) -> None:
+        key = _credentials(account, device)
+        if key is None:
+            return
+        owners = [owner for owner in self._owners.pop(key, ()) if owner[1] is not device]
+        if owners:
+            self._owners[key] = owners
 
     def issue_token(self, account: Account, now: float) -> Token:
         """A new auth token for `account`."""
@@ -186,6 +208,11 @@ class Directory:
     def token(self, value: str) -> Token | None:
         """The token of that value, expired or not."""
         return self._tokens.get(value)
+
+
+def _credentials(account: Account, device: Device) -> tuple[str, str] | None:
+    username = device.username
+    return None if username is None else (username.lower(), realm_of(account, device).lower())
 
 
 def realm_of(account: Account, device: Device) -> str:

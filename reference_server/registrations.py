@@ -85,6 +85,8 @@ class Registrations:
 
     def remove(self, aor: Aor, uri: str, now: float) -> None:
         """Take the contact with that URI out."""
+        replaced = self._replaced.get(aor.key, [])
+        replaced[:] = [contact for contact in replaced if contact.uri != uri]
         contacts = [contact for contact in self.current(aor, now) if contact.uri != uri]
         if contacts:
             self._contacts[aor.key] = contacts

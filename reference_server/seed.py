@@ -30,7 +30,7 @@ class SeedUser:
 
 @dataclass(frozen=True, slots=True)
 class SeedAccount:
-    """An account that is there from the beginning, with a token that need not be asked for and never expires."""
+    """An account that is there from the beginning, with a token that never expires."""
 
     account_id: str
     realm: str
@@ -87,5 +87,5 @@ def _device(directory: Directory, account: Account, name: str, extension: str) -
         "sip": {"username": username, "password": password},
     }
     device = Device(directory.new_id(), with_defaults(document, DEVICE_DEFAULTS))
-    account.devices[device.id] = device
+    directory.store(account, device)
     return SeedDevice(device.id, username, password, extension)

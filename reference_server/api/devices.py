@@ -114,7 +114,7 @@ class Devices:
             document.pop("sync", None)
         document = self._checked(account, None, document)
         device = Device(self._new_id(exchange.data.get("id")), document)
-        account.devices[device.id] = device
+        self._directory.store(account, device)
         location = f"/{exchange.path[0]}/accounts/{account.id}/devices/{device.id}"
         return Result(device.public, created=location, etag=device.etag)
 
@@ -134,15 +134,14 @@ class Devices:
             if self._is_true(flag):
                 self._check_sync(account, old, self._sync.on_rejected, exchange.now)
             raise
-        device.document = document
-        device.revision += 1
+        self._directory.store(account, device, document)
         self._after_change(account, old, document, flag, exchange.now)
         return Result(device.public, etag=device.etag)
 
     def delete(self, account: Account, device_id: str, now: float) -> Result:
         """DELETE /devices/{device}: its last document, marked deleted."""
         account, device = self.find(account, device_id)
-        del account.devices[device.id]
+        self._directory.remove(account, device)
         if Change.DELETED in self._rules.flush_on:
             self._flush(account, device.document, now)
         return Result({**device.public, "_read_only": {"deleted": True}}, etag=device.etag)

@@ -1,4 +1,4 @@
-"""A bench for the reference server: requests and datagrams in at given times, effects out. No sockets, no sleeps."""
+"""A bench for the reference server: requests and datagrams in at given times, effects out."""
 
 from __future__ import annotations
 
@@ -115,7 +115,9 @@ class Bench:
         _, reply = self.replies[self._handle]
         return Reply(reply.status, dict(reply.headers), reply.body)
 
-    def api(self, method: str, path: str, data: Any = None, *, token: str | None = "", version: str = "v2") -> Reply:
+    def api(
+        self, method: str, path: str, data: Any = None, *, token: str | None = "", version: str = "v2"
+    ) -> Reply:
         """An API request under the main account's token; `path` is what follows /accounts/{account}."""
         headers = [("Content-Type", "application/json")]
         if token is not None:
@@ -182,7 +184,10 @@ class Phone:
             method,
             uri or f"sip:{self.realm}",
             [
-                ("Via", f"SIP/2.0/UDP 127.0.0.1:{self.port};rport;branch=z9hG4bK{self.port}x{self._branches}"),
+                (
+                    "Via",
+                    f"SIP/2.0/UDP 127.0.0.1:{self.port};rport;branch=z9hG4bK{self.port}x{self._branches}",
+                ),
                 ("Max-Forwards", "70"),
                 ("From", f"{aor};tag=phone"),
                 ("To", aor),

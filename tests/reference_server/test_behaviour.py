@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from reference_server import behaviour
 from reference_server.behaviour import PROFILES, ApiRules, Behaviour, Check, Span
 from reference_server.faults import (
     Delay,
@@ -39,15 +42,15 @@ EVERY_ACTION = Fault(
 
 
 @pytest.mark.parametrize(
-    "behaviour",
+    "value",
     [
         *PROFILES.values(),
         *(mutant.behaviour for mutant in MUTANTS.values()),
         DOCUMENTED.model_copy(update={"faults": (EVERY_ACTION,)}),
     ],
 )
-def test_json_round_trip(behaviour: Behaviour) -> None:
-    assert Behaviour.model_validate_json(behaviour.model_dump_json()) == behaviour
+def test_json_round_trip(value: Behaviour) -> None:
+    assert Behaviour.model_validate_json(value.model_dump_json()) == value
 
 
 def test_json_is_plain() -> None:
@@ -83,8 +86,9 @@ def test_a_mistake_is_an_error(document: dict[str, Any]) -> None:
 
 
 def test_frozen() -> None:
+    name = "copies"
     with pytest.raises(ValidationError):
-        setattr(DOCUMENTED.sync, "copies", 2)
+        setattr(DOCUMENTED.sync, name, 2)
 
 
 def test_order_may_change() -> None:
@@ -95,3 +99,33 @@ def test_order_may_change() -> None:
 
 def test_span() -> None:
     assert Span(low=1, high=1).low == 1.0
+
+
+SOURCES = "".join(
+    path.read_text(encoding="utf-8")
+    for path in sorted(Path(behaviour.__file__).parent.rglob("*.py"))
+    if path.name not in ("behaviour.py", "mutants.py")
+)
+RULES = [
+    (chapter, rule)
+    for chapter in Behaviour.model_fields
+    if chapter != "faults"
+    for rule in type(getattr(DOCUMENTED, chapter)).model_fields
+]
+
+
+CHAPTERS = "|".join(Behaviour.model_fields)
+
+
+def is_read(rule: str) -> bool:
+    return re.search(rf"\b(rules|_rules|_sync|_tokens|{CHAPTERS})\.{rule}\b", SOURCES) is not None
+
+
+@pytest.mark.parametrize(("chapter", "rule"), RULES)
+def test_every_rule_is_read(chapter: str, rule: str) -> None:
+    # whoever owns the sockets reads api.https
+    assert is_read(rule) or (chapter, rule) == ("api", "https")
+
+
+def test_an_unread_rule_is_noticed() -> None:
+    assert not is_read("on_create")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.reference_server.playbook import Bench, changed
+from tests.reference_server.playbook import DOCUMENTED, Bench, changed
 
 EXCHANGES: list[dict[str, Any]] = json.loads(
     (Path(__file__).parent / "data" / "recorded.json").read_text(encoding="utf-8")
@@ -40,11 +40,12 @@ def shape(value: Any) -> Any:
 
 
 def prepare(rules: str | None) -> tuple[Bench, dict[str, str]]:
-    """A server with the devices that the recorded exchanges speak of, and what stands for the placeholders."""
+    """A server with the devices that the recordings speak of, and what stands for the placeholders."""
     bench = Bench()
     if rules is not None:
         name, _, value = rules.partition("=")
-        bench = Bench(changed(**{name.replace(".", "__"): value}))
+        settings: dict[str, Any] = {name.replace(".", "__"): value}
+        bench = Bench(changed(DOCUMENTED, **settings))
     seed = bench.server.seed
     values = {
         "account": seed.account_id,

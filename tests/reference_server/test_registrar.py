@@ -7,7 +7,7 @@ import pytest
 from phones.sip.digest import Challenge, answer
 from phones.sip.index import Message
 from reference_server.effects import SendSip
-from tests.reference_server.playbook import Bench, Phone, changed
+from tests.reference_server.playbook import Bench, Phone, changed, notifies
 
 
 def answers(phone: Phone) -> list[Message]:
@@ -355,3 +355,32 @@ def test_each_transport_has_its_own_transactions() -> None:
     (effect,) = bench.server.take()
     assert isinstance(effect, SendSip)
     assert effect.transport == "tcp"
+
+
+def test_a_renamed_device_registers_under_its_new_name_only() -> None:
+    bench = Bench()
+    phone = bench.phone()
+    old = phone.username
+    bench.api("PATCH", bench.url(), {"sip": {"username": "Renamed"}})
+    assert phone.register() == 401
+    phone.username, phone.contact = "RENAMED", "sip:renamed@127.0.0.1:6000"
+    assert phone.register() == 200
+    bench.api("DELETE", bench.url())
+    assert phone.register() == 401
+    bench.api("PUT", "/devices", {"name": "again", "sip": {"username": old, "password": phone.password}})
+    phone.username = old
+    assert phone.register() == 200
+
+
+def test_a_replaced_contact_that_unregisters_is_forgotten() -> None:
+    bench = Bench(changed(sync__recipient="all"))
+    first = bench.registered()
+    bench.registered(0, port=7000)
+
+    def asked() -> list[int]:
+        bench.api("POST", f"{bench.url()}/sync")
+        return sorted(item.remote[1] for item in notifies(bench.run(2.0)))
+
+    assert asked() == [6000, 7000]
+    first.register(0)
+    assert asked() == [7000]
