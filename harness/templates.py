@@ -7,9 +7,10 @@ import json
 import random
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateError, UndefinedError, nodes
+from jinja2 import StrictUndefined, Template, TemplateError, UndefinedError, nodes
 from jinja2.meta import find_undeclared_variables
 from jinja2.sandbox import SandboxedEnvironment
 
@@ -57,6 +58,21 @@ def is_template(value: Any) -> bool:
     return isinstance(value, str) and ("{{" in value or "{%" in value)
 
 
+@lru_cache(maxsize=4096)
+def _expression(text: str) -> Any:
+    return _ENVIRONMENT.compile_expression(text, undefined_to_none=False)
+
+
+@lru_cache(maxsize=4096)
+def _template(text: str) -> Template:
+    return _ENVIRONMENT.from_string(text)
+
+
+@lru_cache(maxsize=4096)
+def _names(text: str) -> frozenset[str]:
+    return frozenset(find_undeclared_variables(_parse(text)))
+
+
 def _parse(text: str) -> nodes.Template:
     try:
         return _ENVIRONMENT.parse(text)
@@ -70,7 +86,7 @@ def names(value: Any) -> set[str]:
         return {name for item in value.values() for name in names(item)}
     if isinstance(value, list):
         return {name for item in value for name in names(item)}
-    return find_undeclared_variables(_parse(value)) if is_template(value) else set()
+    return set(_names(value)) if is_template(value) else set()
 
 
 def fill(value: Any, variables: Mapping[str, Any]) -> Any:
@@ -84,11 +100,11 @@ def fill(value: Any, variables: Mapping[str, Any]) -> Any:
     try:
         single = _SINGLE.match(value)
         if single:
-            result = _ENVIRONMENT.compile_expression(single["expression"], undefined_to_none=False)(**variables)
+            result = _expression(single["expression"])(**variables)
             if isinstance(result, StrictUndefined):
                 str(result)  # raises, with its name
             return _plain(result)
-        text = _ENVIRONMENT.from_string(value).render(**variables)
+        text = _template(value).render(**variables)
     except UndefinedError as error:
         raise TemplateProblem(f"Jinja2: {error.message}") from error
     except TemplateError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
 from urllib.parse import quote
 
 _DIGEST_RESPONSE = re.compile(rb'(response=\\?")([0-9a-f]{32})')
@@ -18,37 +17,39 @@ class Secrets:
     """
 
     SHORTEST = 5
+    _BLOCK = 8
+    _LONG = 2 * _BLOCK - 1
 
     def __init__(self) -> None:
-        self._by_prefix: dict[bytes, set[bytes]] = {}
-        self._spellings: list[bytes] = []
+        self._known: set[bytes] = set()
+        self._short: list[bytes] = []
+        self._blocks: dict[bytes, list[bytes]] = {}
 
     def add(self, secret: str) -> None:
         """Mask `secret` from now on."""
         spellings = {secret, quote(secret), quote(secret, safe=""), json.dumps(secret)[1:-1]}
         for text in sorted(spellings):
             spelling = text.encode("utf-8", "surrogateescape")
-            if len(spelling) < self.SHORTEST:
+            if len(spelling) < self.SHORTEST or spelling in self._known:
                 continue
-            known = self._by_prefix.setdefault(spelling[: self.SHORTEST], set())
-            if spelling not in known:
-                known.add(spelling)
-                self._spellings.append(spelling)
+            self._known.add(spelling)
+            if len(spelling) < self._LONG:
+                self._short.append(spelling)
+                continue
+            # wherever it stands, one of its first blocks begins at a multiple of the block size
+            for at in range(self._BLOCK):
+                self._blocks.setdefault(spelling[at : at + self._BLOCK], []).append(spelling)
 
     def mask(self, data: bytes) -> bytes:
         """`data` with every secret replaced by as many asterisks. The same object when there is none."""
+        found = [spelling for spelling in self._short if spelling in data]
+        if self._blocks:
+            size = self._BLOCK
+            for at in range(0, len(data) - size + 1, size):
+                found += self._blocks.get(data[at : at + size], ())
         masked = data
-        found = [spelling for spelling in self._candidates(data) if spelling in data]
-        for spelling in sorted(found, key=lambda each: (-len(each), each)):
+        for spelling in sorted(set(found), key=lambda each: (-len(each), each)):
             masked = masked.replace(spelling, b"*" * len(spelling))
         if b"response=" in masked:
             masked = _DIGEST_RESPONSE.sub(lambda match: match[1] + b"*" * 32, masked)
         return masked
-
-    def _candidates(self, data: bytes) -> Iterable[bytes]:
-        """Spellings that may be in `data`: all while they are few, else those whose beginning is there."""
-        if len(self._spellings) < len(data) // 3:
-            return self._spellings
-        size = self.SHORTEST
-        windows = {data[at : at + size] for at in range(len(data) - size + 1)}
-        return [spelling for prefix in windows & self._by_prefix.keys() for spelling in self._by_prefix[prefix]]
