@@ -115,7 +115,12 @@ class ReferenceServer:
 
     def send_request(self, data: bytes, route: Route, now: float) -> str:
         """Send a request in a transaction of its own (an ACK: without one) and return its key."""
-        key = self._layer(route.transport).request(data, route.remote, now)
+        try:
+            key = self._layer(route.transport).request(data, route.remote, now)
+        except SipSyntaxError:
+            # line breaks that a rule lets through may leave no message that a transaction could follow
+            self._injector.send(SendSip(data, route.remote, route.transport), now)
+            return ""
         self._pump(route.transport, now)
         return key
 

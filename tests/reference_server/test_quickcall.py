@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from phones.sip.machine import Machine
+from reference_server.effects import SendSip
 from reference_server.quickcall import LEG
 from tests.reference_server.playbook import Bench, Phone, changed
 
@@ -228,6 +229,22 @@ def test_the_number_that_is_shown(number: str, query: str, shown: str) -> None:
     bench.run(0.2)
     assert (phone.last.get("from") or "").startswith(f'"Device QuickCall" <sip:{shown}@{phone.realm}>;tag=')
     assert phone.last.get("evil") is None
+
+
+def test_even_a_broken_message_is_sent_where_the_rule_says_so() -> None:
+    bench = Bench(changed(registrar__line_breaks="passed"))
+    phone = bench.registered()
+    bench.phones.clear()
+    bench.api("GET", f"{bench.url()}/quickcall/1%0d%0a%0d%0arest")
+    bench.now += 1.0
+    bench.server.handle_timer(bench.now)
+    (effect,) = bench.server.take()
+    assert isinstance(effect, SendSip)
+    assert effect.remote == phone.address
+    assert b"<sip:1\r\n\r\nrest@" in effect.data
+    bench.now += 60.0
+    bench.server.handle_timer(bench.now)
+    assert bench.server.errors == []
 
 
 @pytest.mark.parametrize("state", [state for state in LEG.states if state != LEG.final])
