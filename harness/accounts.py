@@ -49,10 +49,16 @@ class Device:
 
 
 class Tenancy:
-    """The accounts and devices of one case. `remove` undoes everything, whatever happened."""
+    """The accounts and devices of one case. `remove` undoes everything, whatever happened.
 
-    def __init__(self, target: Target, request: Request, rng: random.Random, label: str) -> None:
+    `create_accounts`: the case gets accounts of its own, if the target lets them be made.
+    """
+
+    def __init__(
+        self, target: Target, request: Request, rng: random.Random, label: str, *, create_accounts: bool
+    ) -> None:
         self._target = target
+        self._create_accounts = create_accounts and target.create_accounts
         self._request = request
         self._rng = rng
         self._label = label
@@ -70,14 +76,12 @@ class Tenancy:
         return self._accounts.get(which)
 
     async def _find(self, which: str) -> Account:
-        if self._target.create_accounts and which != "parent":
-            above = await self._given("account")
-            if which == "child":
-                above = await self.account("own")
-            return await self._create_account(above, which)
-        if self._target.create_accounts:
+        if not self._create_accounts:
+            return await self._given("account" if which == "own" else f"{which}_account")
+        if which == "parent":
             return await self._given("account")
-        return await self._given("account" if which == "own" else f"{which}_account")
+        above = await self.account("own") if which == "child" else await self._given("account")
+        return await self._create_account(above, which)
 
     async def _given(self, key: str) -> Account:
         if key not in self._accounts:

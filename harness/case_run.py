@@ -74,7 +74,8 @@ class CaseRun:
         self._phones: dict[str, PhoneAtWork] = {}
         self._saved: dict[str, Any] = {}
         self._numbers = itertools.count(1)
-        self._tenancy = Tenancy(world.target, self._prepare, self._rng, self._label)
+        own = case.scenario.isolation != "case"
+        self._tenancy = Tenancy(world.target, self._prepare, self._rng, self._label, create_accounts=own)
 
     async def run(self) -> None:
         """Run everything and clean up; what went wrong is in the Record. Cancelling cleans up, too."""

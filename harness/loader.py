@@ -202,10 +202,7 @@ def _check(scenario: Scenario, steps: tuple[StepAt, ...], document: Document) ->
                 at.position,
                 f"put `- control: {claim}` after its registration",
             )
-    for name in scenario.phones:
-        if scenario.phones[name].account == "other":
-            uses.add("other")
-    return uses
+    return uses | {spec.account for spec in scenario.phones.values()}
 
 
 def closing_claim(step: Step) -> str | None:

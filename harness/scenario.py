@@ -72,7 +72,7 @@ class PhoneSpec(Strict):
 
     device: dict[str, Any] = Field(default_factory=dict, description="fields of the device document to create")
     device_of: str | None = Field(None, description="use the device of this other phone (a second Contact)")
-    account: Literal["own", "other"] = Field("own", description="whose device it is")
+    account: Literal["own", "other", "child"] = Field("own", description="whose device it is")
     password: str | None = Field(None, description="register with this password instead of the device's")
     answers: dict[str, int | Literal["silence"]] = Field(
         default_factory=dict, description="method to the status that the phone answers with, or silence"
@@ -111,7 +111,9 @@ class Registering(Strict):
     refresh: bool = Field(True, description="refresh before it expires")
     outcome: Literal["registered", "refused", "unanswered"] = "registered"
     status: int | None = Field(None, description="the status of the deciding response")
-    clauses: list[str] = Field(default_factory=list, description="clauses that this proves; default all of the case")
+    clauses: list[str] = Field(
+        default_factory=list, description="clauses that this proves; without any it is a precondition of all"
+    )
 
 
 class Reply(Strict):
@@ -337,7 +339,11 @@ class Scenario(Strict):
     why: str = Field("", description="background for a reader of the report")
     clauses: list[str] = Field(min_length=1)
     matrix: Matrix = Field(default_factory=Matrix)
-    isolation: Literal["case", "account", "server"] = "case"
+    isolation: Literal["account", "case", "server"] = Field(
+        "account",
+        description="account: an account of its own where the target lets one be made; case: own devices in the "
+        "target's account; server: a reference server of its own",
+    )
     phones: dict[str, PhoneSpec] = Field(default_factory=dict)
     steps: list[AnyStep] = Field(min_length=1)
 
