@@ -155,6 +155,15 @@ class Carrier(StrEnum):
     """`auth_token` in data, query or envelope."""
 
 
+class Ancestor(StrEnum):
+    """What the token of an account may do in the accounts below it."""
+
+    EVERYTHING = "everything"
+    ACCOUNT_ONLY = "account_only"
+    """Create, show and delete accounts and read their API keys, but not touch their devices."""
+    NOTHING = "nothing"
+
+
 class TokenRules(Rules):
     """Who may do what."""
 
@@ -163,7 +172,7 @@ class TokenRules(Rules):
     unknown: Gate = Gate.REFUSED
     stranger: Gate = Gate.REFUSED
     """The token of an account that is not this one and not above it: a sibling, a child."""
-    ancestor: Gate = Gate.ACCEPTED
+    ancestor: Ancestor = Ancestor.EVERYTHING
     lifetime_s: Annotated[float, Field(gt=0)] | None = None
     """Seconds from issue to expiry; None: tokens do not expire."""
 

@@ -286,14 +286,14 @@ _API = (
         "two devices have the same SIP username",
     ),
     _fault(
-        "api-auth-useless",
+        "unknown-key-looks-good",
         Fault(
-            match=Match(kind=Kind.API, path="/api_auth"),
+            match=Match(kind=Kind.API, path="/api_auth", status=404),
             actions=(EditBody(body='{"data": {}, "status": "success", "auth_token": "none"}'),),
         ),
         ("API-11",),
-        "4.3: 201 with a token",
-        "api_auth hands out a token that nobody knows",
+        "4.3: 404 with an error envelope",
+        "the 404 for an unknown API key says success and hands out a token",
     ),
     _fault(
         "status-empty",
@@ -335,10 +335,10 @@ _SEC = (
     _rule(
         "parent-refused",
         "tokens.ancestor",
-        "refused",
+        "account_only",
         ("SEC-04",),
         "cb_simple_authz lets ancestors in",
-        "a parent account's token is refused",
+        "a parent account's token opens the child account, but not its devices",
     ),
     _rule(
         "other-accounts-device",

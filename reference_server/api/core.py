@@ -27,6 +27,7 @@ from reference_server.api.quickcall import QuickcallHandler
 from reference_server.api.routes import Route, routes
 from reference_server.behaviour import (
     Access,
+    Ancestor,
     Carrier,
     Check,
     Detail,
@@ -215,9 +216,12 @@ class Api:
         caller, account = exchange.caller, exchange.account
         if caller is None or account is None or caller is account:
             return
-        above = self._directory.is_above(caller, account)
-        gate = self._tokens.ancestor if above else self._tokens.stranger
-        if gate is Gate.REFUSED:
+        if self._directory.is_above(caller, account):
+            on_devices = "devices" in exchange.path
+            limited = self._tokens.ancestor is Ancestor.ACCOUNT_ONLY and on_devices
+            if limited or self._tokens.ancestor is Ancestor.NOTHING:
+                raise forbidden()
+        elif self._tokens.stranger is Gate.REFUSED:
             raise forbidden()
 
     # the handlers

@@ -176,6 +176,19 @@ def test_grandparents_are_above() -> None:
     assert api(bench, "GET", path, X_Auth_Token=seed.other_account.auth_token).status == 403
 
 
+@pytest.mark.parametrize(
+    ("rule", "account", "devices"),
+    [("everything", 200, 200), ("account_only", 200, 403), ("nothing", 403, 403)],
+)
+def test_what_a_parent_may_do(rule: str, account: int, devices: int) -> None:
+    bench = Bench(changed(tokens__ancestor=rule))
+    seed = bench.server.seed
+    path = f"/v2/accounts/{seed.child_account.account_id}"
+    assert api(bench, "GET", path, X_Auth_Token=seed.auth_token).status == account
+    assert api(bench, "GET", f"{path}/devices", X_Auth_Token=seed.auth_token).status == devices
+    assert bench.api("GET", "/devices").status == 200
+
+
 # devices
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from hashlib import md5
 from typing import Any
 
 import pytest
@@ -190,9 +191,20 @@ def api_10(bench: Bench) -> bool:
 
 
 def api_11(bench: Bench) -> bool:
-    body = json.dumps({"data": {"api_key": bench.server.seed.api_key}}).encode()
-    token = bench.raw("PUT", "/v2/api_auth", (), body).json["auth_token"]
-    return bench.api("GET", "/devices", token=token).status == 200
+    user = bench.server.seed.user
+    credentials = md5(f"{user.username}:{user.password}".encode()).hexdigest()
+    tokens = []
+    for noun, data in (
+        ("api_auth", {"api_key": bench.server.seed.api_key}),
+        ("user_auth", {"credentials": credentials, "account_name": user.account_name}),
+    ):
+        reply = bench.raw("PUT", f"/v2/{noun}", (), json.dumps({"data": data}).encode())
+        tokens.append(reply.json["auth_token"])
+    unknown = json.dumps({"data": {"api_key": "0" * 64}}).encode()
+    refusal = bench.raw("PUT", "/v2/api_auth", (), unknown)
+    if (refusal.status, refusal.json["status"]) != (404, "error"):
+        return False
+    return all(bench.api("GET", "/devices", token=token).status == 200 for token in tokens)
 
 
 def api_12(bench: Bench) -> bool:
