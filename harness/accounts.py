@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from harness.errors import RingproofError
 from harness.matchers import ABSENT, look_up, show
@@ -16,6 +17,7 @@ from phones.phone import Identity
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _ALPHABET = _LETTERS + "ABCDEFGHIJKLMNOPQRSTUVWXYZ23456789"
 
+Result = TypeVar("Result")
 Request = Callable[..., Awaitable[tuple[int, Any]]]
 """`request(method, path, token, data=..., role=...)` to status and parsed reply."""
 
@@ -64,6 +66,14 @@ class Tenancy:
         self._label = label
         self._accounts: dict[str, Account] = {}
         self._undo: list[tuple[str, str]] = []
+        self._unfinished: dict[asyncio.Task[Any], None] = {}
+
+    async def finish(self, making: Coroutine[Any, Any, Result]) -> Result:
+        """Run `making` to its end even when the case is interrupted, so that what it makes is known and removed."""
+        task = asyncio.ensure_future(making)
+        self._unfinished[task] = None
+        task.add_done_callback(lambda done: self._unfinished.pop(done, None))
+        return await asyncio.shield(task)
 
     async def account(self, which: str) -> Account:
         """The account called own, other, parent or child; created, or taken from the target file."""
@@ -101,13 +111,17 @@ class Tenancy:
         return str(look_up(reply, "auth_token"))
 
     async def _create_account(self, above: Account, which: str) -> Account:
+        identifier, realm = await self.finish(self._make_account(above, which))
+        _, reply = await self._must("GET", f"/v2/accounts/{identifier}/api_key", above.token)
+        return Account(identifier, realm, await self._log_in(str(look_up(reply, "data.api_key"))))
+
+    async def _make_account(self, above: Account, which: str) -> tuple[str, str]:
         _, reply = await self._must(
             "PUT", f"/v2/accounts/{above.id}", above.token, {"name": f"ringproof {self._label} {which}"}
         )
         identifier, realm = str(look_up(reply, "data.id")), str(look_up(reply, "data.realm"))
         self._undo.append((f"/v2/accounts/{identifier}", above.token))
-        _, reply = await self._must("GET", f"/v2/accounts/{identifier}/api_key", above.token)
-        return Account(identifier, realm, await self._log_in(str(look_up(reply, "data.api_key"))))
+        return identifier, realm
 
     async def create_device(self, name: str, fields: dict[str, Any], which: str) -> Device:
         """A device with SIP credentials of its own; `fields` go over the generated document."""
@@ -126,6 +140,9 @@ class Tenancy:
 
     async def create(self, device: Device) -> None:
         """Create `device` on the target (again)."""
+        await self.finish(self._make_device(device))
+
+    async def _make_device(self, device: Device) -> None:
         account = device.account
         _, reply = await self._must("PUT", f"/v2/accounts/{account.id}/devices", account.token, device.wanted)
         document = look_up(reply, "data")
@@ -147,6 +164,7 @@ class Tenancy:
 
     async def remove(self) -> list[str]:
         """Delete everything, the newest first. Returns what could not be deleted, with the reason."""
+        await asyncio.gather(*list(self._unfinished), return_exceptions=True)
         left = []
         for path, token in reversed(self._undo):
             try:

@@ -393,9 +393,15 @@ class CaseRun:
         if step.reply is not None:
             self._claim(at, "reply", _reply_spec(step.reply, identifier, variables))
         url = self._world.base(self.case.over) + path
-        answer = await self._exchange(method, url, headers, _body(step, variables), "stimulus", at.number, identifier)
+        body = _body(step, variables)
+
+        async def exchange() -> ApiAnswer:
+            answer = await self._exchange(method, url, headers, body, "stimulus", at.number, identifier)
+            self._after(method, path, answer, _parsed(answer.body))
+            return answer
+
+        answer = await self._tenancy.finish(exchange())
         reply = _parsed(answer.body)
-        self._after(method, path, answer, reply)
         for name, dotted in step.save.items():
             value = look_up(reply, dotted)
             if value is ABSENT:

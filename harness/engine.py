@@ -76,6 +76,7 @@ class Engine:
         self._secrets = options.target.secrets() if options.target else Secrets()
         self._active: dict[str, CaseRun] = {}
         self._stopping = False
+        self._main: asyncio.Task[None] | None = None
         run_id = self._new_run_id()
         self._started = None if options.virtual else datetime.now(UTC).isoformat(timespec="seconds")
         self.result = RunResult(
@@ -101,7 +102,7 @@ class Engine:
                 self._run_virtual()
             else:
                 asyncio.run(self._run_real())
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, asyncio.CancelledError):
             self.result.interrupted = True
         except RecordError as error:
             self.result.error = str(error)
@@ -110,6 +111,12 @@ class Engine:
         finally:
             self._finish(writer)
         return self.result
+
+    def interrupt(self) -> None:
+        """End the run early, from another thread: running cases clean up, no further one begins."""
+        self._stopping = True
+        if self._main is not None and not self._main.done():
+            self._main.get_loop().call_soon_threadsafe(self._main.cancel)
 
     def _write_header(self) -> None:
         options = self._options
@@ -177,6 +184,7 @@ class Engine:
 
     async def _run_real(self) -> None:
         self._recorder.use_clock(asyncio.get_running_loop())
+        self._main = asyncio.current_task()
         options = self._options
         if options.target is not None:
             await self._real_cases(options.target)

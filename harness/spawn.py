@@ -41,14 +41,15 @@ class ReferenceProcess:
         command = [sys.executable, "-m", "harness.cli", "serve", "--behaviour", str(behaviour)]
         command += ["--http-port", "0", "--https-port", "0", "--sip-port", "0"]
         command += ["--ready-file", str(ready), "--write-target", str(target)]
-        self._process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.PIPE,
-            # a Ctrl-C at the terminal is for us: the server must outlive our cleaning up
-            start_new_session=True,
-        )
+        with (folder / "stderr").open("wb") as stderr:
+            self._process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=stderr,
+                # a Ctrl-C at the terminal is for us: the server must outlive our cleaning up
+                start_new_session=True,
+            )
         try:
             await self._until_ready(ready)
             self._target = load_target(target)
@@ -63,15 +64,15 @@ class ReferenceProcess:
             async with asyncio.timeout(_START_TIMEOUT_S):
                 while not _complete(ready):
                     if self._process.returncode is not None:
-                        raise HarnessError(f"the reference server did not start: {await self._complaint()}")
+                        raise HarnessError(f"the reference server did not start: {self._complaint()}")
                     await asyncio.sleep(_POLL_S)
         except TimeoutError as error:
             raise HarnessError(f"the reference server was not ready after {_START_TIMEOUT_S:g} s") from error
 
-    async def _complaint(self) -> str:
+    def _complaint(self) -> str:
         assert self._process is not None
-        assert self._process.stderr is not None
-        text = (await self._process.stderr.read()).decode("utf-8", "replace").strip()
+        assert self._folder is not None
+        text = (Path(self._folder.name) / "stderr").read_text(encoding="utf-8", errors="replace").strip()
         return text.splitlines()[-1] if text else f"exit code {self._process.returncode}"
 
     async def _stop(self) -> None:
@@ -91,7 +92,7 @@ class ReferenceProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         died = self._process is not None and self._process.returncode is not None
-        complaint = await self._complaint() if died else ""
+        complaint = self._complaint() if died else ""
         await self._stop()
         if died and error is None:
             raise HarnessError(f"the reference server died during the run: {complaint}")

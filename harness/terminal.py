@@ -125,9 +125,10 @@ def _call_ids(verdict: CaseVerdict) -> str:
     return f"; Call-ID {verdict.trace[-1]}" if verdict.trace else ""
 
 
-def blocks(verdicts: Iterable[CaseVerdict]) -> list[CaseVerdict]:
-    """The cases that need an explanation."""
-    return [each for each in verdicts if each.verdict in _BLOCKS]
+def blocks(verdicts: Iterable[CaseVerdict], *, interrupted: bool = False) -> list[CaseVerdict]:
+    """The cases that need an explanation; that an interrupted run leaves cases undecided needs none."""
+    wanted = (Verdict.FAIL, Verdict.ERROR) if interrupted else _BLOCKS
+    return [each for each in verdicts if each.verdict in wanted]
 
 
 def count_words(verdicts: Iterable[CaseVerdict]) -> str:

@@ -52,7 +52,7 @@ def command(run: Path, verdicts_only: bool, strict: bool, format_: str) -> int:
     if format_ == "json":
         print_document(_document(record, verdicts, changed, interrupted, code, run))
     else:
-        _print(record, verdicts, changed, verdicts_only, run)
+        _print(record, verdicts, changed, verdicts_only, interrupted, run)
     return code
 
 
@@ -78,7 +78,9 @@ def _document(
     )
 
 
-def _print(record: Record, verdicts: list[CaseVerdict], changed: list[str], verdicts_only: bool, run: Path) -> None:
+def _print(
+    record: Record, verdicts: list[CaseVerdict], changed: list[str], verdicts_only: bool, interrupted: bool, run: Path
+) -> None:
     from harness.clauses import catalogue
     from harness.terminal import block, blocks, count_words, plain
 
@@ -86,7 +88,7 @@ def _print(record: Record, verdicts: list[CaseVerdict], changed: list[str], verd
         click.echo(plain(f"{verdict.verdict.value:<12} {verdict.address}"))
     if not verdicts_only:
         statements = {name: clause.statement for name, clause in catalogue().items()}
-        for verdict in blocks(verdicts):
+        for verdict in blocks(verdicts, interrupted=interrupted):
             click.echo("\n" + block(verdict, statements, "", run))
     click.echo(f"\n{count_words(verdicts)}")
     missing = len(record.header["cases"]) - len(verdicts)

@@ -177,7 +177,7 @@ def _summary(result: RunResult, cases: list[Case], options: dict[str, Any], code
     console = make_console()
     statements = {name: clause.statement for name, clause in catalogue().items()}
     by_address = {case.address: case for case in cases}
-    for verdict in blocks(result.verdicts):
+    for verdict in blocks(result.verdicts, interrupted=result.interrupted):
         again = _again(result, options, by_address[verdict.address])
         console.print()
         console.print(block(verdict, statements, again, result.folder))
