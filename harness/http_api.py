@@ -93,5 +93,7 @@ def _host(url: str) -> str:
 
 
 def _cause(error: BaseException) -> str:
+    if isinstance(error, aiohttp.ClientConnectorSSLError) and "WRONG_VERSION_NUMBER" in str(error):
+        return "what answers there does not speak TLS"
     inner = getattr(error, "os_error", None) or getattr(error, "certificate_error", None) or error
     return " ".join(str(inner).split()) or type(error).__name__

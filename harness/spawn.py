@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -24,7 +25,7 @@ class ReferenceProcess:
     def __init__(self, behaviour: Behaviour) -> None:
         self._behaviour = behaviour
         self._folder: tempfile.TemporaryDirectory[str] | None = None
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._target: Target | None = None
 
     @property
@@ -41,15 +42,7 @@ class ReferenceProcess:
         command = [sys.executable, "-m", "harness.cli", "serve", "--behaviour", str(behaviour)]
         command += ["--http-port", "0", "--https-port", "0", "--sip-port", "0"]
         command += ["--ready-file", str(ready), "--write-target", str(target)]
-        with (folder / "stderr").open("wb") as stderr:
-            self._process = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                stderr=stderr,
-                # a Ctrl-C at the terminal is for us: the server must outlive our cleaning up
-                start_new_session=True,
-            )
+        self._process = _start(command, folder / "stderr")
         try:
             await self._until_ready(ready)
             self._target = load_target(target)
@@ -63,7 +56,7 @@ class ReferenceProcess:
         try:
             async with asyncio.timeout(_START_TIMEOUT_S):
                 while not _complete(ready):
-                    if self._process.returncode is not None:
+                    if self._process.poll() is not None:
                         raise HarnessError(f"the reference server did not start: {self._complaint()}")
                     await asyncio.sleep(_POLL_S)
         except TimeoutError as error:
@@ -77,25 +70,38 @@ class ReferenceProcess:
 
     async def _stop(self) -> None:
         process = self._process
-        if process is not None and process.returncode is None:
+        if process is not None and process.poll() is None:
             process.terminate()
             try:
                 async with asyncio.timeout(_STOP_TIMEOUT_S):
-                    await process.wait()
+                    while process.poll() is None:
+                        await asyncio.sleep(_POLL_S)
             except TimeoutError:
                 process.kill()
-                await process.wait()
+                process.wait()
         if self._folder is not None:
             self._folder.cleanup()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        died = self._process is not None and self._process.returncode is not None
+        died = self._process is not None and self._process.poll() is not None
         complaint = self._complaint() if died else ""
         await self._stop()
         if died and error is None:
             raise HarnessError(f"the reference server died during the run: {complaint}")
+
+
+def _start(command: list[str], stderr: Path) -> subprocess.Popen[bytes]:
+    with stderr.open("wb") as file:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=file,
+            # a Ctrl-C at the terminal is for us: the server must outlive our cleaning up
+            start_new_session=True,
+        )
 
 
 def _complete(ready: Path) -> bool:
