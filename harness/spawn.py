@@ -73,10 +73,8 @@ class ReferenceProcess:
         if process is not None and process.poll() is None:
             process.terminate()
             try:
-                async with asyncio.timeout(_STOP_TIMEOUT_S):
-                    while process.poll() is None:
-                        await asyncio.sleep(_POLL_S)
-            except TimeoutError:
+                await asyncio.to_thread(process.wait, _STOP_TIMEOUT_S)
+            except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
         if self._folder is not None:

@@ -282,7 +282,7 @@ class TransactionLayer:
         transaction = self._server.get(key)
         if transaction is None:
             return
-        status = Message.parse(data).status
+        status = int(data[8:11])
         if "send" in transaction.machine.fire(f"send {_kind(status)}", now):
             transaction.last = data
             if 200 <= status < 300 and transaction.request.method == "INVITE":
