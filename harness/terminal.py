@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.verdicts import CaseVerdict, Verdict
+from harness.verdicts import CaseVerdict, Verdict, worst
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -84,11 +84,11 @@ class LiveRun:
 
     def _line(self, scenario: str) -> None:
         verdicts = self._done[scenario]
-        worst = min(verdicts, key=lambda each: list(Verdict).index(each.verdict)).verdict
-        mark, style = MARKS[worst]
+        decided = worst(each.verdict for each in verdicts)
+        mark, style = MARKS[decided]
         seconds = max(each.duration_s for each in verdicts)
         count = f"{len(verdicts)} case{'s' if len(verdicts) != 1 else ''}"
-        word = "" if worst is Verdict.PASS else f"  {worst.value}"
+        word = "" if decided is Verdict.PASS else f"  {decided.value}"
         from rich.text import Text
 
         self._console.print(
@@ -137,3 +137,32 @@ def count_words(verdicts: Iterable[CaseVerdict]) -> str:
     for each in verdicts:
         counts[each.verdict] = counts.get(each.verdict, 0) + 1
     return ", ".join(f"{counts[name]} {name.value}" for name in Verdict if name in counts) or "nothing ran"
+
+
+def promises(verdicts: Iterable[CaseVerdict], statements: dict[str, str], width: int) -> list[tuple[Verdict, str]]:
+    """One line per clause that was tested: the worst verdict of its cases, the statement, how many cases."""
+    found: dict[str, list[Verdict]] = {}
+    for each in verdicts:
+        for clause in each.clauses:
+            found.setdefault(clause.clause, []).append(clause.verdict)
+    lines = []
+    for clause in sorted(found, key=list(statements).index):
+        verdict = worst(found[clause])
+        count = f"{len(found[clause])} case{'s' if len(found[clause]) != 1 else ''}"
+        head = f" {MARKS[verdict][0]} {clause:<8} "
+        room = max(width - len(head) - len(count) - 16, 40)
+        statement = statements[clause]
+        text = statement if len(statement) <= room else statement[: room - 1] + "…"
+        word = "" if verdict is Verdict.PASS else f"  {verdict.value}"
+        lines.append((verdict, plain(f"{head}{text}  ({count}){word}")))
+    return lines
+
+
+def unclear_reasons(verdicts: Iterable[CaseVerdict]) -> dict[str, str]:
+    """Clause to the reason why no verdict of pass or fail can be given on it."""
+    return {
+        clause.clause: clause.reason
+        for each in verdicts
+        for clause in each.clauses
+        if clause.verdict is Verdict.UNCLEAR
+    }

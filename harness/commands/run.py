@@ -172,11 +172,17 @@ def _again(result: RunResult, options: dict[str, Any], case: Case) -> str:
 
 def _summary(result: RunResult, cases: list[Case], options: dict[str, Any], code: int) -> None:
     from harness.clauses import catalogue
-    from harness.terminal import block, blocks, count_words, make_console
+    from harness.terminal import MARKS, block, blocks, count_words, make_console, promises, unclear_reasons
+    from harness.verdicts import Verdict
 
     console = make_console()
     statements = {name: clause.statement for name, clause in catalogue().items()}
     by_address = {case.address: case for case in cases}
+    console.print()
+    for clause_verdict, line in promises(result.verdicts, statements, min(console.width, 160)):
+        console.print(line, style=MARKS[clause_verdict][1] if clause_verdict is not Verdict.PASS else None)
+    for clause, reason in unclear_reasons(result.verdicts).items():
+        console.print(f"\nUNCLEAR  {clause}  {reason}")
     for verdict in blocks(result.verdicts, interrupted=result.interrupted):
         again = _again(result, options, by_address[verdict.address])
         console.print()
