@@ -52,6 +52,14 @@ class PhoneHistory:
     window: int = -1
     """Events up to this number belong to earlier claims."""
 
+    acted: int = -1
+    """The last event of a step that acts: a fence counts only when it was asked for behind it."""
+
+    def fence_behind(self, n: int) -> Event | None:
+        """The first fence that was asked for behind record number `n` and arrived."""
+        asked = {each["token"] for each in self.fences if each["state"] == "started" and each["n"] > n}
+        return next((each for each in self.fences if each["state"] == "arrived" and each["token"] in asked), None)
+
     def is_fence(self, arrival: Arrival) -> bool:
         """Whether a message was asked for as a fence: it carries the token of one."""
         message = arrival.message
@@ -214,7 +222,7 @@ class WireClaim(Claim):
 
     def arrival(self, arrival: Arrival) -> None:
         """Judge a message that reached the phone."""
-        if self._sealed or (self.state is not State.OPEN and not (self.state is State.MET and self.closes)):
+        if self._sealed or self.state is State.BROKEN or (self.state is State.MET and not self.closes):
             return
         if arrival.n <= self._floor or arrival.consumed or arrival.event["seen"] not in ("new", "stray"):
             return
@@ -306,8 +314,7 @@ class WireClaim(Claim):
         if not self.enough:
             self.expired(event)
             return
-        fences = [fence for fence in self._phone.fences if fence["n"] > self.n]
-        fence = next((each for each in fences if each["state"] == "arrived"), None)
+        fence = self._phone.fence_behind(max(self.n, self._phone.acted))
         contact = fence["contact"] if fence else self._phone.contact
         controls = [each for each in self._phone.controls if each["state"] == "arrived" and each["n"] < self.n]
         control = next((each for each in reversed(controls) if each["contact"] == contact), None)

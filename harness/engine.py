@@ -208,14 +208,9 @@ class Engine:
             self.result.interrupted = True
             raise
         finally:
-            for task in tasks:
+            for task in (*tasks, lag):
                 task.cancel()
-            for task in tasks:
-                try:
-                    await task
-                except (asyncio.CancelledError, RingproofError, RecordError):
-                    continue
-            lag.cancel()
+            await asyncio.gather(*tasks, lag, return_exceptions=True)
             await world.api.close()
 
     async def _queued(self, slots: asyncio.Semaphore, number: int, case: Case, world: World) -> None:

@@ -67,7 +67,7 @@ class HttpApi:
             async with self._session.request(
                 call.method, URL(call.url), headers=headers, data=call.body, allow_redirects=False
             ) as response:
-                body = await response.content.read(_LARGEST_REPLY)
+                body = await _read(response, call.url)
                 tls = response._ringproof_tls  # type: ignore[attr-defined]
                 found = tuple((name, value) for name, value in response.headers.items())
                 return ApiAnswer(response.status, found, body, tls)
@@ -85,6 +85,16 @@ class HttpApi:
     async def close(self) -> None:
         """Close every connection."""
         await self._session.close()
+
+
+async def _read(response: aiohttp.ClientResponse, url: str) -> bytes:
+    """The whole body; one read returns only what has arrived so far."""
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > _LARGEST_REPLY:
+            raise ApiFailure("protocol", f"{_host(url)} sent more than {_LARGEST_REPLY} bytes")
+    return bytes(body)
 
 
 def _host(url: str) -> str:

@@ -25,6 +25,7 @@ class CaseJudge:
         self._phones: dict[str, PhoneHistory] = {}
         self._claims: dict[str, Claim] = {}
         self._stimulus_t = float(event["t"])
+        self._acted: int = event["n"]
         self._end: Event | None = None
         self._failures: list[Event] = []
         self._exchanges: list[Event] = []
@@ -52,7 +53,12 @@ class CaseJudge:
         return next((c["latency"] for c in reversed(self._phone(phone).controls) if c["state"] == "arrived"), 0.0)
 
     def _phone(self, name: str) -> PhoneHistory:
-        return self._phones.setdefault(name, PhoneHistory())
+        return self._phones.setdefault(name, PhoneHistory(acted=self._acted))
+
+    def _act(self, event: Event) -> None:
+        self._acted = event["n"]
+        for phone in self._phones.values():
+            phone.acted = event["n"]
 
     def _on_phone(self, event: Event, _: bytes) -> None:
         self._phone(event["phone"]).contact = event["contact"]
@@ -79,11 +85,13 @@ class CaseJudge:
     def _on_step(self, event: Event, _: bytes) -> None:
         if event["phase"] == "end" and event["stimulus"]:
             self._stimulus_t = event["t"]
+            self._act(event)
 
     def _on_request(self, event: Event, _: bytes) -> None:
         if event["role"] == "stimulus":
             self._seal()
             self._stimulus_t = event["t"]
+            self._act(event)
 
     def _on_reply(self, event: Event, _: bytes) -> None:
         if event["role"] != "stimulus":
@@ -91,6 +99,7 @@ class CaseJudge:
                 self._failures.append(event)
             return
         self._stimulus_t = event["t"]
+        self._act(event)
         self._exchanges.append(event)
         if event.get("error"):
             self._failures.append(event)

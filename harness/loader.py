@@ -185,7 +185,7 @@ def _check(scenario: Scenario, steps: tuple[StepAt, ...], document: Document) ->
             )
     controlled: set[str] = set()
     saved: set[str] = set()
-    uses: set[str] = set()
+    uses = _check_phone_templates(scenario, document)
     for at in steps:
         _check_names(at, scenario, document)
         uses |= _check_templates(at, scenario, saved)
@@ -196,6 +196,12 @@ def _check(scenario: Scenario, steps: tuple[StepAt, ...], document: Document) ->
             if at.step.token in TOKENS:
                 uses.add(at.step.token)
         claim = closing_claim(at.step)
+        if claim is not None and "." in at.number:
+            raise ScenarioError(
+                "a count cannot stand inside `parallel`: it is closed after everything that it counts",
+                at.position,
+                "put it behind `parallel`",
+            )
         if claim is not None and claim not in controlled:
             raise ScenarioError(
                 f"this count about {claim} can never be closed: nothing has proved before that {claim} can be reached",
@@ -256,11 +262,7 @@ def _check_templates(at: StepAt, scenario: Scenario, saved: set[str]) -> set[str
     raw = at.step.model_dump(by_alias=True, exclude={"parallel"})
     samples = sample_variables(scenario)
     try:
-        used = templates.names(raw)
-        for name in sorted(used):
-            if name not in samples:
-                hint = did_you_mean(name, samples)
-                raise ScenarioError(f"unknown name {name!r} in a template", at.position, hint)
+        used = _known_names(raw, samples, at.position)
         for value in _leaves(raw):
             if "saved" not in templates.names(value):
                 templates.fill(value, samples)
@@ -270,6 +272,32 @@ def _check_templates(at: StepAt, scenario: Scenario, saved: set[str]) -> set[str
                 )
     except templates.TemplateProblem as error:
         raise ScenarioError(str(error), at.position) from error
+    return used
+
+
+def _check_phone_templates(scenario: Scenario, document: Document) -> set[str]:
+    """The same for what phones are made from: they may use accounts, and phones that stand before them."""
+    samples = sample_variables(scenario)
+    ready = {name: value for name, value in samples.items() if name not in scenario.phones and name != "saved"}
+    uses: set[str] = set()
+    for name, spec in scenario.phones.items():
+        position = document.at(("phones", name))
+        raw = [spec.device, spec.password]
+        try:
+            uses |= _known_names(raw, ready, position)
+            templates.fill(raw, ready)
+        except templates.TemplateProblem as error:
+            raise ScenarioError(str(error), position) from error
+        ready[name] = samples[name]
+    return uses
+
+
+def _known_names(raw: Any, known: Mapping[str, Any], position: Position) -> set[str]:
+    """The names that templates in `raw` use. Raises ScenarioError for one that is not `known`."""
+    used = templates.names(raw)
+    for name in sorted(used):
+        if name not in known:
+            raise ScenarioError(f"unknown name {name!r} in a template", position, did_you_mean(name, known))
     return used
 
 
@@ -297,7 +325,8 @@ ACCOUNT_PARTS = ("url", "id", "realm")
 def sample_variables(scenario: Scenario) -> dict[str, Any]:
     """Made-up values for every name that templates may use, to find mistakes before anything runs."""
     word = "0" * 32
-    document = {"id": word, "name": "sample", "enabled": True, "sip": {"username": "user", "password": "password"}}
+    sip = {"username": "user", "password": "password"}
+    document = templates.Unknown({"id": word, "name": "sample", "enabled": True, "sip": templates.Unknown(sip)})
     phone: dict[str, Any] = dict.fromkeys(PHONE_PARTS, word) | {"document": document}
     account = dict.fromkeys(ACCOUNT_PARTS, word)
     variables: dict[str, Any] = {name: templates.Namespace(name, phone) for name in scenario.phones}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from harness.judge import CaseJudge, Judge
@@ -11,7 +12,7 @@ from phones.effects import Changed, Heard, Transmit
 from phones.net import Clock
 from phones.phone import format_address
 from phones.sip.message import Address
-from reports.record import Event, RecordWriter
+from reports.record import Event, RecordError, RecordWriter
 
 Watcher = Callable[[Event, bytes], None]
 
@@ -65,6 +66,17 @@ class CaseRecorder:
         self._run = run
         self._address = address
         self._changed: asyncio.Event = asyncio.Event()
+        self._forgiving = False
+        self._failed: RecordError | None = None
+
+    def forgive(self) -> None:
+        """From now on go on where the Record cannot be written: the case has to clean up behind itself."""
+        self._forgiving = True
+
+    def complain(self) -> None:
+        """Raise the RecordError that was kept, if any."""
+        if self._failed is not None:
+            raise self._failed
 
     @property
     def judge(self) -> CaseJudge:
@@ -78,9 +90,17 @@ class CaseRecorder:
 
     def write(self, kind: str, **fields: Any) -> Event:
         """Append an event of this case."""
-        event = self._run.write(kind, case=self._address, **fields)
-        self._changed.set()
-        return event
+        if self._failed is not None and not self._forgiving:
+            raise self._failed
+        try:
+            return self._run.write(kind, case=self._address, **fields)
+        except RecordError as error:
+            self._failed = error
+            if not self._forgiving:
+                raise
+            return {"kind": kind, **fields}
+        finally:
+            self._changed.set()
 
     def heard(self, phone: str, heard: Heard, now: float) -> None:
         """A phone received a datagram."""
@@ -93,29 +113,34 @@ class CaseRecorder:
     def _message(
         self, phone: str, data: bytes, direction: str, seen: str, contact: str, local: Address, remote: Address
     ) -> None:
-        self._run.message(
-            data,
-            case=self._address,
-            phone=phone,
-            direction=direction,
-            seen=seen,
-            contact=contact,
-            local=format_address(local),
-            remote=format_address(remote),
-        )
+        try:
+            self._run.message(
+                data,
+                case=self._address,
+                phone=phone,
+                direction=direction,
+                seen=seen,
+                contact=contact,
+                local=format_address(local),
+                remote=format_address(remote),
+            )
+        except RecordError as error:
+            # nobody waits for a datagram: the next write of the case says it
+            self._failed = error
         self._changed.set()
 
     def changed(self, phone: str, changed: Changed, contact: Address, now: float) -> None:
         """A phone's registration changed."""
-        self.write(
-            "registration",
-            phone=phone,
-            state=changed.state,
-            status=changed.status,
-            reason=changed.reason,
-            expires=changed.expires,
-            contact=format_address(contact),
-        )
+        with suppress(RecordError):  # kept, as in `_message`
+            self.write(
+                "registration",
+                phone=phone,
+                state=changed.state,
+                status=changed.status,
+                reason=changed.reason,
+                expires=changed.expires,
+                contact=format_address(contact),
+            )
 
     async def until(self, reached: Callable[[], bool], deadline: Callable[[], float]) -> bool:
         """Wait until `reached`, at most until `deadline` (seconds of the run, asked again each time)."""

@@ -6,12 +6,13 @@ import copy
 import json
 import random
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
 from jinja2 import StrictUndefined, Template, TemplateError, UndefinedError, nodes
 from jinja2.meta import find_undeclared_variables
+from jinja2.runtime import Context
 from jinja2.sandbox import SandboxedEnvironment
 
 _SINGLE = re.compile(r"\s*\{\{(?P<expression>(?:(?!\}\}|\{\{).)*)\}\}\s*\Z", re.DOTALL)
@@ -38,9 +39,59 @@ def without(document: Mapping[str, Any], *keys: str) -> dict[str, Any]:
     return {key: value for key, value in document.items() if key not in keys}
 
 
+def replace(text: str, old: str, new: str, count: int | None = None) -> str:
+    """`text` with `new` for `old`, as far as the result stays short."""
+    text, old, new = str(text), str(old), str(new)
+    found = text.count(old) if count is None else min(count, text.count(old))
+    _bounded(len(text) + found * len(new))
+    return text.replace(old, new, found)
+
+
+def join(items: Iterable[Any], between: str = "") -> str:
+    """The texts of `items`, as far as the result stays short."""
+    texts = [str(item) for item in items]
+    _bounded(sum(map(len, texts)) + len(texts) * len(between))
+    return between.join(texts)
+
+
+def _bounded(length: int) -> None:
+    if length > _LONGEST:
+        raise TemplateProblem(f"Jinja2: the result has {length} characters, more than {_LONGEST}")
+
+
+class _Sandbox(SandboxedEnvironment):
+    """Jinja2's sandbox, in which nothing can be made huge: a scenario may be somebody else's."""
+
+    intercepted_binops = frozenset({"*", "**", "%"})
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        if operator == "%" and not isinstance(left, str):
+            return left % right
+        if operator == "*" and isinstance(left, int | float) and isinstance(right, int | float):
+            _bounded(sum(each.bit_length() for each in (left, right) if isinstance(each, int)))
+            return left * right
+        if operator == "*" and isinstance(left, str) and isinstance(right, int):
+            _bounded(len(left) * right)
+            return left * right
+        if operator == "*" and isinstance(right, str) and isinstance(left, int):
+            _bounded(len(right) * left)
+            return left * right
+        raise TemplateProblem(f"Jinja2: {type(left).__name__} {operator} {type(right).__name__} is not available")
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        return super().is_safe_attribute(obj, attr, value) and not (isinstance(obj, str) and attr in _GROWING)
+
+
+_GROWING = frozenset({"ljust", "rjust", "center", "zfill", "expandtabs", "format", "format_map", "replace", "join"})
+_WIDE_FILTERS = ("center", "indent", "wordwrap", "batch", "slice", "format", "urlize", "xmlattr", "pprint")
+_STATEMENTS = (nodes.For, nodes.Macro, nodes.CallBlock, nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
+
+
 def _environment() -> SandboxedEnvironment:
-    environment = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
-    environment.filters |= {"merge": merge, "without": without}
+    environment = _Sandbox(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
+    environment.filters |= {"merge": merge, "without": without, "replace": replace, "join": join}
+    for name in _WIDE_FILTERS:
+        del environment.filters[name]
     environment.globals.clear()
     environment.globals["range"] = _no_range
     return environment
@@ -75,9 +126,14 @@ def _names(text: str) -> frozenset[str]:
 
 def _parse(text: str) -> nodes.Template:
     try:
-        return _ENVIRONMENT.parse(text)
+        tree = _ENVIRONMENT.parse(text)
     except TemplateError as error:
         raise TemplateProblem(f"Jinja2: {error.message}") from error
+    except RecursionError as error:
+        raise TemplateProblem("Jinja2: nested too deeply") from error
+    if any(True for _ in tree.find_all(_STATEMENTS)):
+        raise TemplateProblem("Jinja2: of statements only `if` and `set` are available in scenario files")
+    return tree
 
 
 def names(value: Any) -> set[str]:
@@ -103,6 +159,8 @@ def fill(value: Any, variables: Mapping[str, Any]) -> Any:
             result = _expression(single["expression"])(**variables)
             if isinstance(result, StrictUndefined):
                 str(result)  # raises, with its name
+            if isinstance(result, Namespace):
+                str(result)
             return _plain(result)
         text = _template(value).render(**variables)
     except UndefinedError as error:
@@ -111,8 +169,7 @@ def fill(value: Any, variables: Mapping[str, Any]) -> Any:
         raise TemplateProblem(f"Jinja2: {error.message}") from error
     except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
         raise TemplateProblem(f"Jinja2: {error}") from error
-    if len(text) > _LONGEST:
-        raise TemplateProblem(f"Jinja2: the result has {len(text)} characters, more than {_LONGEST}")
+    _bounded(len(text))
     return text
 
 
@@ -145,6 +202,13 @@ class Namespace(Mapping[str, Any]):
 
     def __str__(self) -> str:
         raise TemplateProblem(f"{self._title} is no text; say {self._title}.{next(iter(self._parts))} or the like")
+
+
+class Unknown(dict[str, Any]):
+    """Stands for an object of which only the run will tell what is in it: whatever is asked for is there."""
+
+    def __missing__(self, key: str) -> Unknown:
+        return Unknown()
 
 
 def seeded_choice(rng: random.Random, alphabet: str, length: int) -> str:

@@ -15,6 +15,7 @@ from harness.errors import Position, ScenarioError
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MAX_BYTES = 1 << 20
 _MAX_NODES = 50_000
+_MAX_DEPTH = 60
 
 Path_ = tuple[str | int, ...]
 Model = TypeVar("Model", bound=BaseModel)
@@ -54,6 +55,7 @@ def load(path: Path, shown: str = "") -> Document:
         column = error.start - raw.rfind(b"\n", 0, error.start)
         raise ScenarioError("is not UTF-8", Position(file, line, column), "save the file as UTF-8") from error
     try:
+        _check_depth(text, file)
         loader = _LOADER(text)
         try:
             node = loader.get_single_node()
@@ -65,9 +67,38 @@ def load(path: Path, shown: str = "") -> Document:
         mark = error.problem_mark or error.context_mark
         where = Position(file, mark.line + 1, mark.column + 1) if mark else top
         raise ScenarioError(f"is not YAML: {error.problem or error.context}", where, _yaml_hint(error)) from error
+    except yaml.reader.ReaderError as error:
+        where = _place(text, file)
+        raise ScenarioError("is not YAML: a control character", where, "take it out, or write it as \\x..") from error
     except yaml.YAMLError as error:
         raise ScenarioError(f"is not YAML: {' '.join(str(error).split())}", top) from error
     return Document(file, data, document.values, document.keys)
+
+
+def _place(text: str, file: str) -> Position:
+    """Where the first character stands that YAML does not allow."""
+    match = yaml.reader.Reader.NON_PRINTABLE.search(text)
+    start = match.start() if match else 0
+    return Position(file, text.count("\n", 0, start) + 1, start - text.rfind("\n", 0, start))
+
+
+def _check_depth(text: str, file: str) -> None:
+    """Refuse what is nested too deeply before the composer, which recurses in C, comes to it."""
+    if sum(text.count(opener) for opener in ("[", "{", "- ", "-\n", "? ")) <= _MAX_DEPTH:
+        return
+    depth = 0
+    for event in yaml.parse(text, _LOADER):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > _MAX_DEPTH:
+                mark = event.start_mark
+                raise _too_much(Position(file, mark.line + 1, mark.column + 1) if mark else Position(file, 1, 1))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def _too_much(position: Position) -> ScenarioError:
+    return ScenarioError("is too large or too deeply nested", position, "aliases that multiply are refused")
 
 
 def _yaml_hint(error: yaml.MarkedYAMLError) -> str:
@@ -91,8 +122,8 @@ class _Walker:
     def value(self, node: Any, path: Path_) -> Any:
         self._count += 1
         position = Position(self._document.file, node.start_mark.line + 1, node.start_mark.column + 1)
-        if self._count > _MAX_NODES or len(path) > 60:
-            raise ScenarioError("is too large or too deeply nested", position, "aliases that multiply are refused")
+        if self._count > _MAX_NODES or len(path) > _MAX_DEPTH:
+            raise _too_much(position)
         self._document.values[path] = position
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
@@ -100,7 +131,11 @@ class _Walker:
             return [self.value(item, (*path, index)) for index, item in enumerate(node.value)]
         if node.tag.startswith("tag:yaml.org,2002:timestamp"):
             return node.value
-        return self._loader.construct_object(node)
+        try:
+            return self._loader.construct_object(node)
+        except (ValueError, KeyError, OverflowError) as error:
+            kind = node.tag.rpartition(":")[2]
+            raise ScenarioError(f"{node.value[:40]!r} is no {kind}", position, "quote it if it is a text") from error
 
     def _mapping(self, node: Any, path: Path_) -> dict[str, Any]:
         result: dict[str, Any] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus
 
 _DIGEST_RESPONSE = re.compile(rb'(response=\\?")([0-9a-f]{32})')
 
@@ -12,8 +12,9 @@ _DIGEST_RESPONSE = re.compile(rb'(response=\\?")([0-9a-f]{32})')
 class Secrets:
     """The secrets of a run. `mask` replaces each by asterisks, octet for octet, however it is written.
 
-    Known spellings: as it is, percent-encoded, JSON-escaped. Digest responses are masked too: with the nonce beside
-    them they would let a weak password be guessed. A secret shorter than `SHORTEST` cannot be told from other text.
+    Known spellings: as it is, percent-encoded (a space as %20 or +), JSON-escaped. Digest responses are masked too:
+    with the nonce beside them they would let a weak password be guessed. A secret shorter than `SHORTEST` cannot be
+    told from other text.
     """
 
     SHORTEST = 5
@@ -27,9 +28,11 @@ class Secrets:
 
     def add(self, secret: str) -> None:
         """Mask `secret` from now on."""
-        spellings = {secret, quote(secret), quote(secret, safe=""), json.dumps(secret)[1:-1]}
+        spellings = {secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}
+        octets = _octets(secret)
+        spellings |= {quote(octets), quote(octets, safe=""), quote_plus(octets)}
         for text in sorted(spellings):
-            spelling = text.encode("utf-8", "surrogateescape")
+            spelling = _octets(text)
             if len(spelling) < self.SHORTEST or spelling in self._known:
                 continue
             self._known.add(spelling)
@@ -53,3 +56,16 @@ class Secrets:
         if b"response=" in masked:
             masked = _DIGEST_RESPONSE.sub(lambda match: match[1] + b"*" * 32, masked)
         return masked
+
+    def mask_text(self, text: str) -> str:
+        """`text` masked, octet for octet of its UTF-8."""
+        octets = _octets(text)
+        masked = self.mask(octets)
+        return text if masked is octets else masked.decode("utf-8", "surrogateescape")
+
+
+def _octets(text: str) -> bytes:
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "surrogatepass")
