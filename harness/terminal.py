@@ -142,9 +142,9 @@ def count_words(verdicts: Iterable[CaseVerdict]) -> str:
 def promises(verdicts: Iterable[CaseVerdict], statements: dict[str, str], width: int) -> list[tuple[Verdict, str]]:
     """One line per clause that was tested: the worst verdict of its cases, the statement, how many cases."""
     found: dict[str, list[Verdict]] = {}
-    for each in verdicts:
-        for clause in each.clauses:
-            found.setdefault(clause.clause, []).append(clause.verdict)
+    for case in verdicts:
+        for about in case.clauses:
+            found.setdefault(about.clause, []).append(about.verdict)
     lines = []
     for clause in sorted(found, key=list(statements).index):
         verdict = worst(found[clause])
