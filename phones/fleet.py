@@ -21,7 +21,7 @@ class RunningPhone:
         self._current = endpoint
         self._endpoints = [endpoint]
         self._timer: tuple[float, Timer] | None = None
-        self._waiting: asyncio.Future[Changed] | None = None
+        self._waiting: list[asyncio.Future[Changed]] = []
         self.last_change: Changed | None = None
 
     def received(self, data: bytes, source: Address, local: Address) -> None:
@@ -41,8 +41,10 @@ class RunningPhone:
             else:
                 self.last_change = effect
                 sink.changed(self.name, effect, self._current.local, now)
-                if self._waiting is not None and not self._waiting.done():
-                    self._waiting.set_result(effect)
+                for waiting in self._waiting:
+                    if not waiting.done():
+                        waiting.set_result(effect)
+                self._waiting.clear()
         self._arm()
 
     def _arm(self) -> None:
@@ -63,12 +65,10 @@ class RunningPhone:
 
     async def _outcome(self) -> Changed:
         """The next change of the registration."""
-        self._waiting = asyncio.get_running_loop().create_future()
+        waiting: asyncio.Future[Changed] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiting)
         self._carry_out(self._fleet.clock.time())
-        try:
-            return await self._waiting
-        finally:
-            self._waiting = None
+        return await waiting
 
     async def register(self, *, expires: int | None = None, refresh: bool = True) -> Changed:
         """Register and wait for the outcome; at the latest after 64*T1 it is `unanswered`."""
@@ -77,7 +77,7 @@ class RunningPhone:
 
     async def unregister(self) -> Changed:
         """Unregister and wait for the outcome. An unregistered phone stays so without a message."""
-        if self.phone.state in ("idle", "leaving"):
+        if self.phone.state == "idle":
             unchanged = Changed("unregistered")
             self._fleet.sink.changed(self.name, unchanged, self._current.local, self._fleet.clock.time())
             return unchanged

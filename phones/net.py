@@ -7,6 +7,7 @@ so that a flood at one phone leaves time for the others.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import socket
 from collections.abc import Callable
@@ -103,7 +104,8 @@ class _SocketEndpoint:
         """Send, or lose the datagram as a network would: full buffers and dead peers are no error of a phone."""
         try:
             self._sock.sendto(data, remote)
-        except OSError:
+        except (OSError, ValueError):
+            # ValueError: what a peer or scenario named as host is no host at all
             return
 
     def close(self) -> None:
@@ -142,7 +144,8 @@ class MemoryWire:
         """Bring a datagram to whoever is open at `remote` when it arrives."""
         when = self._clock.time() + self._rng.uniform(self._fastest, self._slowest)
         flow = (source, remote)
-        when = max(when, self._latest.get(flow, 0.0))
+        # strictly later: clocks run calls of one and the same moment in any order
+        when = max(when, math.nextafter(self._latest.get(flow, 0.0), math.inf))
         self._latest[flow] = when
         self._clock.call_at(when, self._arrive, data, source, remote)
 
@@ -151,9 +154,10 @@ class MemoryWire:
         if endpoint is not None:
             endpoint.receive(data, source)
 
-    def closed(self, address: Address) -> None:
-        """Forget an endpoint."""
-        self._open.pop(address, None)
+    def closed(self, endpoint: _MemoryEndpoint) -> None:
+        """Forget an endpoint, unless its address already belongs to another."""
+        if self._open.get(endpoint.local) is endpoint:
+            del self._open[endpoint.local]
 
 
 class _MemoryEndpoint:
@@ -166,4 +170,4 @@ class _MemoryEndpoint:
         self._network.carry(data, self.local, remote)
 
     def close(self) -> None:
-        self._network.closed(self.local)
+        self._network.closed(self)

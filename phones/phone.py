@@ -10,6 +10,7 @@ import random
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 from phones.effects import Changed, Effect, Heard, Kind, Transmit
 from phones.registration import REGISTRATION
@@ -17,7 +18,7 @@ from phones.sip.digest import Challenge, answer
 from phones.sip.index import Message, SipSyntaxError
 from phones.sip.layers import SIPRequest
 from phones.sip.machine import Machine
-from phones.sip.message import Address, refusal, response
+from phones.sip.message import Address, refusal, response, stamp_via
 from phones.sip.template import Template, hole
 from phones.sip.transactions import (
     MAGIC,
@@ -37,8 +38,9 @@ USER_AGENT = "ringproof (simulated phone)"
 _SPOKEN = ("INVITE", "ACK", "BYE", "CANCEL", "NOTIFY", "OPTIONS")
 _KNOWN = (*_SPOKEN, "REGISTER", "SUBSCRIBE", "MESSAGE", "INFO", "UPDATE", "REFER", "PRACK", "PUBLISH")
 ALLOW = ", ".join(_SPOKEN)
-_MAX_CHALLENGES = 4
-_EXPIRES = re.compile(r";\s*expires\s*=\s*\"?(\d{1,9})", re.IGNORECASE)
+_MAX_ATTEMPTS = 4
+_MAX_SECONDS = 2**32 - 1
+_EXPIRES = re.compile(r";\s*expires\s*=\s*\"?([0-9]+)", re.IGNORECASE)
 
 Refusals = Mapping[str, int | None]
 """Method to the status that the phone answers with, or None for no answer at all."""
@@ -55,13 +57,25 @@ class Identity:
     @property
     def aor(self) -> str:
         """The address of record, as a URI."""
-        return f"sip:{self.username}@{self.realm}"
+        return f"sip:{self.user}@{self.realm}"
+
+    @property
+    def user(self) -> str:
+        """The username as it stands in a URI, escaped (RFC 3261 25.1)."""
+        return quote(self.username, safe="-_.!~*'()&=+$,;?/", errors="surrogateescape")
 
 
 def format_address(address: Address) -> str:
     """host:port as it stands in a URI or Via."""
     host, port = address
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _seconds(text: str | None) -> int | None:
+    """A delta-seconds of RFC 3261 25.1, None when it is none or over 2**32-1."""
+    if text is None or not re.fullmatch("[0-9]{1,10}", text):
+        return None
+    return int(text) if int(text) <= _MAX_SECONDS else None
 
 
 def _kind(outputs: Sequence[Output]) -> Kind:
@@ -85,12 +99,24 @@ def _register_packet(authorized: bool) -> SIPRequest:
         ("Expires", hole("expires")),
     ]
     if authorized:
-        headers.append(("Authorization", hole("authorization")))
+        headers.append((hole("authorization_header"), hole("authorization")))
     return SIPRequest(method="REGISTER", uri=hole("registrar"), headers=headers)
 
 
 _REGISTER = Template(_register_packet(authorized=False))
 _REGISTER_AUTHORIZED = Template(_register_packet(authorized=True))
+
+
+def _readable_challenge(message: Message) -> Challenge | None:
+    """The first challenge of a 401 or 407 that we can answer, None when there is none."""
+    for value in message.all("www-authenticate" if message.status == 401 else "proxy-authenticate"):
+        try:
+            challenge = Challenge.parse(value)
+        except SipSyntaxError:
+            continue
+        if challenge.answerable:
+            return challenge
+    return None
 
 
 class Phone:
@@ -117,7 +143,7 @@ class Phone:
         self._prefix = call_id_prefix
         self._transactions = TransactionLayer()
         self._effects: list[Effect] = []
-        self._former_branches: set[str] = set()
+        self._left: dict[Address, TransactionLayer] = {}
         self._call_id = self._new_call_id()
         self._tag = self._token()
         self._cseq = 0
@@ -126,6 +152,7 @@ class Phone:
         self._refreshing = True
         self._registrar_key = ""
         self._challenge: Challenge | None = None
+        self._authorization_header = "Authorization"
         self._nonce_count = 0
         self._attempts = 0
         self._last: Message | None = None
@@ -143,7 +170,7 @@ class Phone:
     @property
     def contact(self) -> str:
         """The URI that the phone registers as its Contact."""
-        return f"sip:{self.identity.username}@{format_address(self.local)}"
+        return f"sip:{self.identity.user}@{format_address(self.local)}"
 
     def _token(self, bits: int = 64) -> str:
         return f"{self._rng.getrandbits(bits):0{bits // 4}x}"
@@ -168,9 +195,15 @@ class Phone:
         self._fire("unregister", now)
 
     def move(self, local: Address, now: float) -> None:
-        """Go to another Contact and register it in the same registration Call-ID (RFC 3261 10.2.4)."""
-        self.local = local
-        self.register(now, refresh=self._refreshing)
+        """Go to another Contact and register it in the same registration Call-ID (RFC 3261 10.2.4).
+
+        The transactions of the old one end with it, a pending REGISTER too.
+        """
+        if local != self.local:
+            self._left[self.local], self._transactions = self._transactions, TransactionLayer()
+            self.local = local
+        self._attempts = 0
+        self._fire("move", now)
 
     def send(self, data: bytes, remote: Address | None = None) -> None:
         """Put arbitrary bytes on the wire, outside any transaction."""
@@ -189,11 +222,12 @@ class Phone:
             return
         if former:
             # a phone that has left an address is not there to answer; what still arrives is only recorded
-            again = f"{message.branch} {message.method}" in self._former_branches
-            self._former_branches.add(f"{message.branch} {message.method}")
-            self._hear(data, source, local, "retransmission" if again else "new", message)
+            left = self._left.setdefault(local, TransactionLayer())
+            left.receive(message, source, now)
+            self._hear(data, source, local, _kind(left.take()), message)
             return
-        self._transactions.receive(message, source, now)
+        stamped = stamp_via(data, source) if message.is_request else data
+        self._transactions.receive(message if stamped is data else Message.parse(stamped), source, now)
         outputs = self._transactions.take()
         self._hear(data, source, local, _kind(outputs), message)
         self._process(outputs, now)
@@ -239,14 +273,18 @@ class Phone:
 
     def _answer(self, incoming: Incoming, now: float) -> None:
         message = incoming.message
-        status = self.refusals.get(message.method, 200 if message.method in ("OPTIONS", "NOTIFY") else 405)
-        if message.method == "CANCEL":
-            # every INVITE was answered finally at once, so there is nothing left to cancel (RFC 3261 9.2)
+        status: int | None
+        if message.flaw:
+            status = 400
+        elif message.method in self.refusals:
+            status = self.refusals[message.method]
+        elif message.method in ("OPTIONS", "NOTIFY"):
+            status = 200
+        elif message.method in ("BYE", "CANCEL"):
+            # every INVITE was answered finally at once, so there is nothing left to end (RFC 3261 9.2, 15.1.2)
             status = 481
-        elif message.method == "BYE":
-            status = 481
-        elif message.method not in _KNOWN:
-            status = 501
+        else:
+            status = 405 if message.method in _KNOWN else 501
         if status is None:
             return
         headers = [("User-Agent", USER_AGENT)]
@@ -265,44 +303,55 @@ class Phone:
         self._last = message
         if message.status < 300:
             self._granted = self._granted_by(message)
-            event = "accepted"
+            event = "accepted" if self._granted else "removed"
         elif message.status in (401, 407):
             event = self._judge_challenge(message)
-        elif message.status == 423 and (message.get("min-expires") or "").isdigit():
-            event = "interval"
+        elif message.status == 423:
+            event = self._judge_interval(message)
         else:
             event = "rejected"
         self._fire(event, now)
 
     def _judge_challenge(self, message: Message) -> str:
         self._attempts += 1
-        try:
-            header = "www-authenticate" if message.status == 401 else "proxy-authenticate"
-            challenge = Challenge.parse(message.get(header) or "")
-        except SipSyntaxError:
+        challenge = _readable_challenge(message)
+        if challenge is None:
             return "rejected"
         previous, self._challenge = self._challenge, challenge
         same = previous is not None and previous.nonce == challenge.nonce and self._nonce_count > 0
-        if (same and not challenge.stale) or self._attempts > _MAX_CHALLENGES:
+        if (same and not challenge.stale) or self._attempts > _MAX_ATTEMPTS:
             self._challenge = None
             return "refused"
-        self._nonce_count = 0
+        if not same:
+            self._nonce_count = 0
+        self._authorization_header = "Authorization" if message.status == 401 else "Proxy-Authorization"
         return "challenge"
+
+    def _judge_interval(self, message: Message) -> str:
+        """Ask for longer only where that is what the registrar wants, and not for ever (RFC 3261 10.2.8)."""
+        self._attempts += 1
+        wanted = _seconds(message.get("min-expires"))
+        if wanted is None or wanted <= self._expires or self._attempts > _MAX_ATTEMPTS:
+            return "rejected"
+        if self.state != "leaving":
+            self._expires = wanted
+        return "interval"
 
     def _granted_by(self, message: Message) -> int:
         """Seconds granted to our Contact: its expires parameter, else the Expires header (RFC 3261 10.3)."""
+        ours = re.compile(re.escape(self.contact) + r"(?![0-9])")
+        granted = None
         for line in message.all("contact"):
             for value in line.split(","):
-                if self.contact in value and (match := _EXPIRES.search(value)):
-                    return int(match[1])
-        expires = message.get("expires") or ""
-        return int(expires) if expires.isdigit() else self._expires
+                if ours.search(value) and (match := _EXPIRES.search(value)):
+                    granted = _seconds(match[1])
+        if granted is None:
+            granted = _seconds(message.get("expires"))
+        return self._expires if granted is None else granted
 
     def _fire(self, event: str, now: float) -> None:
         for action in self._registration.fire(event, now):
-            if action == "lengthen":
-                self._expires = int((self._last and self._last.get("min-expires")) or self._expires)
-            elif action == "send":
+            if action == "send":
                 self._send_register(now, self._expires)
             elif action == "send zero":
                 self._send_register(now, 0)
@@ -336,21 +385,18 @@ class Phone:
         template = _REGISTER
         if self._challenge is not None:
             self._nonce_count += 1
-            try:
-                credentials = answer(
-                    self._challenge,
-                    username=self.identity.username,
-                    password=self.identity.password,
-                    method="REGISTER",
-                    uri=registrar,
-                    cnonce=self._token(),
-                    nc=self._nonce_count,
-                )
-            except SipSyntaxError:
-                self._challenge = None
-                self._fire("rejected", now)
-                return
-            values["authorization"] = str(credentials)
+            credentials = answer(
+                self._challenge,
+                username=self.identity.username,
+                password=self.identity.password,
+                method="REGISTER",
+                uri=registrar,
+                cnonce=self._token(),
+                nc=self._nonce_count,
+            )
+            values |= {"authorization_header": self._authorization_header, "authorization": str(credentials)}
             template = _REGISTER_AUTHORIZED
+        # a forgotten REGISTER that is repeated after this one could undo it
+        self._transactions.abandon(self._registrar_key)
         self._registrar_key = self._transactions.request(template.render(**values), self.edge, now)
         self._flush(now)

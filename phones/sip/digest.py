@@ -12,7 +12,7 @@ _PAIR = re.compile(r'\s*([!%\'*+\-.0-9A-Za-z_`~]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s
 
 
 def _pairs(value: str) -> dict[str, str]:
-    scheme, _, rest = value.strip().partition(" ")
+    scheme, rest = [*value.split(None, 1), "", ""][:2]
     if scheme.lower() != "digest":
         raise SipSyntaxError(f"authentication scheme {scheme[:20]!r} is not Digest")
     found: dict[str, str] = {}
@@ -57,6 +57,11 @@ class Challenge:
             opaque=pairs.get("opaque"),
             algorithm=pairs.get("algorithm", "MD5"),
         )
+
+    @property
+    def answerable(self) -> bool:
+        """Whether `answer` speaks what is asked for: MD5, and qop=auth or none."""
+        return self.algorithm.upper() == "MD5" and (not self.qop or "auth" in self.qop)
 
     def __str__(self) -> str:
         parts = [f"realm={_quote(self.realm)}", f"nonce={_quote(self.nonce)}"]
@@ -141,10 +146,8 @@ def answer(
 
     Raises SipSyntaxError for an algorithm or qop that is not spoken here.
     """
-    if challenge.algorithm.upper() != "MD5":
-        raise SipSyntaxError(f"digest algorithm {challenge.algorithm[:20]!r} is not supported")
-    if challenge.qop and "auth" not in challenge.qop:
-        raise SipSyntaxError(f"digest qop {','.join(challenge.qop)[:40]!r} is not supported")
+    if not challenge.answerable:
+        raise SipSyntaxError(f"digest {challenge.algorithm[:20]!r} with qop {challenge.qop!r:.40} is not supported")
     blank = Credentials(
         username=username,
         realm=challenge.realm,

@@ -12,6 +12,7 @@ import re
 _FOLD = re.compile(rb"\r\n[ \t]+")
 _TOKEN = re.compile(rb"[!%'*+\-.0-9A-Z_`a-z~]+\Z")
 _CSEQ = re.compile(rb"(\d{1,10})[ \t]+([!%'*+\-.0-9A-Z_`a-z~]+)\Z")
+_UP_TO_COMMA = re.compile(rb'(?:[^",]+|"(?:[^"\\]|\\.)*")*', re.DOTALL)
 _BRANCH = re.compile(rb";\s*branch\s*=\s*([^;,\s]+)", re.IGNORECASE)
 
 COMPACT = {
@@ -49,6 +50,10 @@ _KEYS: dict[bytes, str] = {
 }
 
 
+_NEEDED = ("via", "from", "to")
+_SINGLE = ("from", "to", "call-id", "cseq", "max-forwards")
+
+
 class SipSyntaxError(ValueError):
     """Bytes that are no SIP message. `status` is the answer that a server owes the sender (RFC 3261 21.4)."""
 
@@ -61,6 +66,14 @@ def header_key(name: str) -> str:
     """The name under which a header is indexed: lower case, compact form spelled out."""
     key = name.strip().lower()
     return COMPACT.get(key, key)
+
+
+def first_element(value: bytes) -> bytes:
+    """What stands before the first comma of a header value that is outside quotes: the top Via of a line of Vias."""
+    if b'"' not in value:
+        return value.partition(b",")[0]
+    match = _UP_TO_COMMA.match(value)
+    return match[0] if match else b""
 
 
 def scan(data: bytes) -> tuple[bytes, list[tuple[bytes, bytes]], bytes]:
@@ -215,9 +228,25 @@ class Message:
         return [_text(self._first[key])] if key in self._first else []
 
     @property
+    def flaw(self) -> str:
+        """Which header a request needs and lacks, or has more than once (RFC 3261 8.1.1); '' when it is complete."""
+        for name in _NEEDED:
+            if not self._first.get(name):
+                return f"no {name}"
+        for name in _SINGLE:
+            if name in self._more:
+                return f"several {name}"
+        return ""
+
+    @property
+    def top_via(self) -> str:
+        """The top Via alone, '' when there is none."""
+        return _text(first_element(self._first.get("via", b"")))
+
+    @property
     def branch(self) -> str:
         """The branch parameter of the top Via, '' when there is none (RFC 3261 8.1.1.7)."""
-        match = _BRANCH.search(self._first.get("via", b"").partition(b",")[0])
+        match = _BRANCH.search(first_element(self._first.get("via", b"")))
         return _text(match[1]) if match else ""
 
     def __repr__(self) -> str:

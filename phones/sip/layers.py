@@ -57,6 +57,8 @@ class SIP(Packet):
 
     name = "SIP"
     fields_desc: ClassVar[list[Any]] = []
+    raw_packet_cache: bytes | None
+    raw_packet_cache_fields: dict[str, Any] | None
 
     @classmethod
     def dispatch_hook(cls, _pkt: bytes | None = None, *args: Any, **kargs: Any) -> type[Packet]:
@@ -85,7 +87,9 @@ class SIP(Packet):
     def self_build(self) -> bytes:
         """The start line and the headers. The body is the payload; see `post_build` for Content-Length."""
         if self.raw_packet_cache is not None:
-            return bytes(self.raw_packet_cache)
+            if (self.raw_packet_cache_fields or {}).get("headers") == self.headers:
+                return bytes(self.raw_packet_cache)
+            self.raw_packet_cache = None
         lines = [self.start_line(), *(f"{name}: {value}" for name, value in self.headers)]
         return "".join(f"{line}\r\n" for line in lines).encode("utf-8", "surrogateescape")
 
@@ -103,13 +107,19 @@ class SIP(Packet):
         self.read_start(_text(start))
         self.fields["headers"] = [(_text(name), _text(value)) for name, value in fields]
         self.raw_packet_cache = s[: len(s) - len(body)]
+        # the list can be changed in place, and is compared before the cache is believed
+        self.raw_packet_cache_fields = {"headers": list(self.fields["headers"])}
         self.fields["auto_length"] = 0
         return body
 
     def hashret(self) -> bytes:
         """What request and response share: Call-ID and the CSeq number."""
-        cseq = (self.header("CSeq") or "").partition(" ")[0]
-        return f"{self.header('Call-ID')} {cseq}".encode()
+        cseq = (self.header("CSeq") or "").split()[:1]
+        return f"{self.header('Call-ID')} {''.join(cseq)}".encode("utf-8", "surrogateescape")
+
+    def answers(self, other: Packet) -> int:
+        """0: only a response answers."""
+        return 0
 
     def message(self) -> Message:
         """This packet as an indexed message. Raises SipSyntaxError when it is malformed."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from phones.sip.index import Message, SipSyntaxError, header_key, scan
+from phones.sip.index import Message, SipSyntaxError, first_element, header_key, scan
 
 Address = tuple[str, int]
 """Host and port."""
@@ -44,9 +44,14 @@ REASONS = {
 """Default reason phrases (RFC 3261 21)."""
 
 _VIA = re.compile(rb"\r\n(via|v)[ \t]*:", re.IGNORECASE)
-_RPORT = re.compile(rb";[ \t]*rport(?=[;,\s]|$)", re.IGNORECASE)
-_SENT_BY = re.compile(r"SIP\s*/\s*2\.0\s*/\s*(\w+)\s+(\[[^\]]+\]|[^\s;:,]+)(?:\s*:\s*(\d{1,5}))?", re.IGNORECASE)
+_STAMP = re.compile(rb";\s*(received|rport)(?![!%'*+\-.\w`~])(?:\s*=\s*[^;,\s]*)?", re.IGNORECASE)
+_SENT_BY = re.compile(
+    r"\s*SIP\s*/\s*2\.0\s*/\s*([\w-]+)\s+(\[[^\]\s]+\]|[^\s;:,\[\]]+)(?:\s*:\s*(\d+))?",
+    re.IGNORECASE | re.ASCII,
+)
 _PARAMETER = re.compile(r";\s*(received|rport)\s*=\s*([^;,\s]+)", re.IGNORECASE)
+_PORT = re.compile(r"0*([1-9][0-9]{0,4})")
+_TAG = re.compile(r";\s*tag\s*=", re.IGNORECASE)
 
 
 def _encode(text: str) -> bytes:
@@ -71,17 +76,13 @@ def response(
 
     `to_tag` is added to To where the request had none.
     """
-    to = req.get("to") or ""
-    if to_tag and "tag=" not in to.rpartition(">")[2].lower():
+    to = req.get("to")
+    if to and to_tag and not _TAG.search(to.rpartition(">")[2]):
         to = f"{to};tag={to_tag}"
     copied = [("Via", via) for via in req.all("via")]
     copied += [("Record-Route", route) for route in req.all("record-route")]
-    copied += [
-        ("From", req.get("from") or ""),
-        ("To", to),
-        ("Call-ID", req.call_id),
-        ("CSeq", f"{req.cseq} {req.method}"),
-    ]
+    copied += [(name, value) for name, value in (("From", req.get("from")), ("To", to)) if value]
+    copied += [("Call-ID", req.call_id), ("CSeq", f"{req.cseq} {req.method}")]
     if reason is None:
         reason = REASONS.get(status, "")
     return _assemble(f"SIP/2.0 {status} {reason}", [*copied, *headers], body)
@@ -95,21 +96,25 @@ def _assemble(start: str, headers: Iterable[tuple[str, str]], body: bytes) -> by
 def stamp_via(data: bytes, source: Address) -> bytes:
     """Write into the top Via where the request came from: received, and rport where it was asked for (RFC 3581 4).
 
-    Bytes without a Via come back unchanged.
+    What the sender claimed there is overwritten, or answers could be aimed at third parties. Bytes without a Via,
+    or whose Via needs no stamp, come back as the same object.
     """
-    start = _VIA.search(data)
+    headers_end = data.find(b"\r\n\r\n")
+    start = _VIA.search(data, 0, max(headers_end, 0))
     if start is None:
         return data
     end = data.find(b"\r\n", start.end())
-    if end < 0:
+    while data[end + 2 : end + 3] in (b" ", b"\t"):
+        end = data.find(b"\r\n", end + 2)
+    top = first_element(data[start.end() : end])
+    rport = b";rport=%d" % source[1]
+    stamped = _STAMP.sub(lambda stamp: rport if stamp[1].lower() == b"rport" else b"", top)
+    sent_by = _SENT_BY.match(top.decode("latin-1"))
+    if rport in stamped or sent_by is None or sent_by[2].strip("[]") != source[0]:
+        stamped += b";received=" + source[0].encode()
+    if stamped == top:
         return data
-    top, comma, others = data[start.end() : end].partition(b",")
-    host, port = source[0].encode(), str(source[1]).encode()
-    stamped, asked = _RPORT.subn(b";rport=" + port, top, count=1)
-    sent_by = _SENT_BY.search(top.decode("latin-1"))
-    if asked or sent_by is None or sent_by[2] != source[0]:
-        stamped += b";received=" + host
-    return data[: start.end()] + stamped + comma + others + data[end:]
+    return data[: start.end()] + stamped + data[start.end() + len(top) :]
 
 
 def response_target(message: Message) -> Address:
@@ -117,16 +122,17 @@ def response_target(message: Message) -> Address:
 
     Raises SipSyntaxError when the Via names no host.
     """
-    top = (message.get("via") or "").partition(",")[0]
-    sent_by = _SENT_BY.search(top)
+    top = message.top_via
+    sent_by = _SENT_BY.match(top)
     if sent_by is None:
         raise SipSyntaxError("no valid Via")
     parameters = {name.lower(): value for name, value in _PARAMETER.findall(top)}
-    port = parameters.get("rport") or sent_by[3] or "5060"
-    if not port.isdigit() or not 0 < int(port) < 65536:
-        raise SipSyntaxError(f"Via port {port[:20]!r}")
+    text = parameters.get("rport") or sent_by[3] or "5060"
+    port = _PORT.fullmatch(text)
+    if port is None or int(port[1]) > 65535:
+        raise SipSyntaxError(f"Via port {text[:20]!r}")
     host: str = parameters.get("received") or sent_by[2]
-    return host.strip("[]"), int(port)
+    return host.strip("[]"), int(port[1])
 
 
 def refusal(data: bytes, error: SipSyntaxError) -> bytes | None:

@@ -24,29 +24,32 @@ CLIENT = Table(
     initial="trying",
     final="terminated",
     begin=("E", "F"),
-    events=("timer E", "timer F", "timer K", *_RESPONSES),
+    events=("timer E", "timer E2", "timer F", "timer K", *_RESPONSES),
     rules={
         ("trying", "timer E"): Rule("trying", ("resend",), start=("E",)),
         ("trying", "timer F"): Rule("terminated", ("time out",)),
         ("trying", "1xx"): Rule("proceeding", ("pass up",)),
         ("trying", "2xx"): Rule("completed", ("pass up",), start=("K",), stop=("E", "F")),
         ("trying", "3xx-6xx"): Rule("completed", ("pass up",), start=("K",), stop=("E", "F")),
-        ("proceeding", "timer E"): Rule("proceeding", ("resend",), start=("E",)),
+        ("proceeding", "timer E"): Rule("proceeding", ("resend",), start=("E2",)),
+        ("proceeding", "timer E2"): Rule("proceeding", ("resend",), start=("E2",)),
         ("proceeding", "timer F"): Rule("terminated", ("time out",)),
         ("proceeding", "1xx"): Rule("proceeding", ("pass up",)),
-        ("proceeding", "2xx"): Rule("completed", ("pass up",), start=("K",), stop=("E", "F")),
-        ("proceeding", "3xx-6xx"): Rule("completed", ("pass up",), start=("K",), stop=("E", "F")),
+        ("proceeding", "2xx"): Rule("completed", ("pass up",), start=("K",), stop=("E", "E2", "F")),
+        ("proceeding", "3xx-6xx"): Rule("completed", ("pass up",), start=("K",), stop=("E", "E2", "F")),
         ("completed", "timer K"): Rule("terminated"),
     },
     ignored=[
+        ("trying", "timer E2"),
         ("trying", "timer K"),
         ("proceeding", "timer K"),
         ("completed", "timer E"),
+        ("completed", "timer E2"),
         ("completed", "timer F"),
         *(("completed", kind) for kind in _RESPONSES),
     ],
 )
-"""RFC 3261 17.1.2, figure 6."""
+"""RFC 3261 17.1.2, figure 6. Timer E2 is timer E as it is set in proceeding: to T2 at once (17.1.2.2)."""
 
 INVITE_CLIENT = Table(
     "INVITE client",
@@ -164,7 +167,7 @@ class Timers:
 
         durations: dict[str, Duration] = {name: lambda _: 64 * t1 for name in "BDFHJLM"}
         durations |= {"A": doubling, "E": capped, "G": capped}
-        return durations | {"I": lambda _: t4, "K": lambda _: t4}
+        return durations | {"E2": lambda _: t2, "I": lambda _: t4, "K": lambda _: t4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,12 +247,13 @@ def _kind(status: int) -> str:
 
 def _server_key(message: Message) -> str:
     method = "INVITE" if message.method == "ACK" else message.method
-    if message.branch.startswith(MAGIC) and len(message.branch) > len(MAGIC):
-        sent_by = (message.get("via") or "").partition(";")[0]
-        return f"{message.branch} {sent_by} {method}"
+    branch = message.branch
+    if branch.startswith(MAGIC) and len(branch) > len(MAGIC):
+        sent_by = message.top_via.partition(";")[0]
+        return f"{branch} {sent_by} {method}"
     # RFC 2543 peers: 17.2.3 matches on these instead of the branch
     from_tag = (message.get("from") or "").rpartition("tag=")[2]
-    return f"2543 {message.call_id} {message.cseq} {from_tag} {message.uri} {method}"
+    return f"2543 {message.call_id} {message.cseq} {from_tag} {message.uri} {message.top_via} {method}"
 
 
 class TransactionLayer:
@@ -276,6 +280,12 @@ class TransactionLayer:
             self._arm(transaction, client=True)
         self._outputs.append(Send(data, remote, retransmission=False))
         return key
+
+    def abandon(self, key: str) -> None:
+        """Repeat our request `key` no more, unless its final answer is there. What still comes is stray."""
+        transaction = self._client.get(key)
+        if transaction is not None and transaction.machine.state in ("calling", "trying", "proceeding"):
+            del self._client[key]
 
     def respond(self, key: str, data: bytes, now: float) -> None:
         """Answer the server transaction `key`. Unknown or ended transactions are left alone."""
@@ -379,7 +389,7 @@ class TransactionLayer:
 def _ack(invite: Message, answer: Message) -> bytes:
     """The ACK of a non-2xx answer: top Via, Routes and CSeq of the INVITE, To of the answer (RFC 3261 17.1.1.3)."""
     headers = [
-        ("Via", (invite.get("via") or "").partition(",")[0]),
+        ("Via", invite.top_via),
         ("Max-Forwards", "70"),
         *(("Route", route) for route in invite.all("route")),
         ("From", invite.get("from") or ""),
