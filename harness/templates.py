@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import StrictUndefined, Template, TemplateError, UndefinedError, nodes
 from jinja2.meta import find_undeclared_variables
 from jinja2.runtime import Context
-from jinja2.sandbox import SandboxedEnvironment
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 _SINGLE = re.compile(r"\s*\{\{(?P<expression>(?:(?!\}\}|\{\{).)*)\}\}\s*\Z", re.DOTALL)
 _LONGEST = 1 << 20
@@ -59,7 +59,7 @@ def _bounded(length: int) -> None:
         raise TemplateProblem(f"Jinja2: the result has {length} characters, more than {_LONGEST}")
 
 
-class _Sandbox(SandboxedEnvironment):
+class _Sandbox(ImmutableSandboxedEnvironment):
     """Jinja2's sandbox, in which nothing can be made huge: a scenario may be somebody else's."""
 
     intercepted_binops = frozenset({"*", "**", "%"})
@@ -81,13 +81,16 @@ class _Sandbox(SandboxedEnvironment):
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         return super().is_safe_attribute(obj, attr, value) and not (isinstance(obj, str) and attr in _GROWING)
 
+    def wrap_str_format(self, value: Any) -> None:
+        """No `format` at all: a width is a length."""
+
 
 _GROWING = frozenset({"ljust", "rjust", "center", "zfill", "expandtabs", "format", "format_map", "replace", "join"})
 _WIDE_FILTERS = ("center", "indent", "wordwrap", "batch", "slice", "format", "urlize", "xmlattr", "pprint")
 _STATEMENTS = (nodes.For, nodes.Macro, nodes.CallBlock, nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
 
 
-def _environment() -> SandboxedEnvironment:
+def _environment() -> _Sandbox:
     environment = _Sandbox(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
     environment.filters |= {"merge": merge, "without": without, "replace": replace, "join": join}
     for name in _WIDE_FILTERS:
@@ -121,19 +124,16 @@ def _template(text: str) -> Template:
 
 @lru_cache(maxsize=4096)
 def _names(text: str) -> frozenset[str]:
-    return frozenset(find_undeclared_variables(_parse(text)))
-
-
-def _parse(text: str) -> nodes.Template:
     try:
         tree = _ENVIRONMENT.parse(text)
+        found = find_undeclared_variables(tree)
     except TemplateError as error:
         raise TemplateProblem(f"Jinja2: {error.message}") from error
     except RecursionError as error:
         raise TemplateProblem("Jinja2: nested too deeply") from error
     if any(True for _ in tree.find_all(_STATEMENTS)):
         raise TemplateProblem("Jinja2: of statements only `if` and `set` are available in scenario files")
-    return tree
+    return frozenset(found)
 
 
 def names(value: Any) -> set[str]:

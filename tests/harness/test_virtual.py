@@ -1,0 +1,58 @@
+"""Virtual time: the clock jumps, nothing waits, and a world that stands still says so."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from harness.errors import HarnessError
+from harness.virtual import VirtualLoop
+
+
+def run(work: Coroutine[Any, Any, Any], start: float = 0.0) -> Any:
+    with asyncio.Runner(loop_factory=lambda: VirtualLoop(start)) as runner:
+        return runner.run(work)
+
+
+def test_a_day_passes_at_once() -> None:
+    async def day() -> float:
+        await asyncio.sleep(24 * 3600)
+        return asyncio.get_running_loop().time()
+
+    assert run(day()) == pytest.approx(86_400)
+    assert run(day(), start=100.0) == pytest.approx(86_500)
+
+
+def test_timers_come_in_their_order() -> None:
+    order: list[tuple[str, float]] = []
+
+    async def sleeper(name: str, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        order.append((name, asyncio.get_running_loop().time()))
+
+    async def both() -> None:
+        await asyncio.gather(sleeper("late", 3600), sleeper("soon", 1), sleeper("between", 60))
+
+    run(both())
+    assert order == [("soon", 1.0), ("between", 60.0), ("late", 3600.0)]
+
+
+def test_a_timeout_is_exact() -> None:
+    async def wait() -> float:
+        try:
+            async with asyncio.timeout(5):
+                await asyncio.Event().wait()
+        except TimeoutError:
+            return asyncio.get_running_loop().time()
+        return -1.0
+
+    assert run(wait()) == 5.0
+
+
+def test_a_world_in_which_everybody_waits_says_so() -> None:
+    loop = VirtualLoop()
+    waiting = loop.create_future()
+    with pytest.raises(HarnessError, match="stands still"):
+        loop.run_until_complete(waiting)
+    loop.close()
