@@ -30,6 +30,10 @@ class NotOffered(RingproofError):
     """The target file does not offer an account that the case needs."""
 
 
+class Unsupported(RingproofError):
+    """The target does not do what the case builds on, and says so."""
+
+
 @dataclass(slots=True)
 class Account:
     """An account as a case uses it."""

@@ -51,7 +51,8 @@ class ApiSession:
         identifier: str,
     ) -> ApiAnswer:
         """One API call, recorded. Raises TargetUnavailable when there is no reply."""
-        headers = [("X-Request-ID", identifier), *headers]
+        if not any(name.lower() == "x-request-id" for name, _ in headers):
+            headers = [("X-Request-ID", identifier), *headers]
         if body is not None and not any(name.lower() == "content-type" for name, _ in headers):
             headers.append(("Content-Type", "application/json"))
         self._learn_secrets(body)

@@ -10,11 +10,11 @@ from typing import Any
 from urllib.parse import urlencode
 
 from harness import templates
-from harness.accounts import CannotPrepare, NotOffered, Tenancy
+from harness.accounts import CannotPrepare, NotOffered, Tenancy, Unsupported
 from harness.api_session import ApiSession, parsed
 from harness.crafting import craft
 from harness.errors import RingproofError, TargetUnavailable
-from harness.loader import Case, StepAt, shown
+from harness.loader import ACCOUNTS, Case, StepAt, shown
 from harness.matchers import ABSENT, look_up, show
 from harness.ports import ApiAnswer, ApiFailure
 from harness.recorder import CaseRecorder, RunRecorder
@@ -82,6 +82,8 @@ class CaseRun:
             stopped, error = problem, {"kind": "interrupted", "message": "interrupted"}
         except NotOffered as problem:
             error = {"kind": "skipped", "message": problem.message}
+        except Unsupported as problem:
+            error = {"kind": "unsupported", "message": problem.message}
         except (CannotPrepare, TargetUnavailable, ApiFailure) as problem:
             error = {"kind": "target", "message": problem.message}
         except templates.TemplateProblem as problem:
@@ -146,9 +148,11 @@ class CaseRun:
     # preparation and cleaning up
 
     async def _set_up(self) -> None:
-        for which in ("own", "other", "parent", "child"):
-            if which == "own" or which in self.case.uses:
+        for name, which in ACCOUNTS.items():
+            if which == "own" or self.case.uses & {name, which}:
                 await self._tenancy.account(which)
+        if "user" in self.case.uses and self._world.target.user is None:
+            raise NotOffered(f"target {self._world.target.name} names no user")
         specs = self.case.scenario.phones
         for name in [*(n for n, s in specs.items() if not s.device_of), *(n for n, s in specs.items() if s.device_of)]:
             spec = specs[name]
@@ -200,11 +204,13 @@ class CaseRun:
         variables: dict[str, Any] = {"api": version, "over": self.case.over, "run": self._run_id, "saved": self._saved}
         for name, at_work in self._phones.items():
             variables[name] = self._phone_variables(name, at_work, version)
-        for name, which in (("account", "own"), ("other", "other"), ("parent", "parent"), ("child", "child")):
+        for name, which in ACCOUNTS.items():
             account = self._tenancy.known(which)
             if account is not None:
                 parts = {"id": account.id, "realm": account.realm, "url": f"/{version}/accounts/{account.id}"}
                 variables[name] = templates.Namespace(name, parts)
+        if self._world.target.user is not None:
+            variables["user"] = templates.Namespace("user", self._world.target.user.parts())
         return variables
 
     def _phone_variables(self, name: str, at_work: PhoneAtWork, version: str) -> templates.Namespace:
@@ -302,7 +308,9 @@ class CaseRun:
 
         async def act(phone: RunningPhone) -> None:
             if action == "register":
-                await phone.register(expires=expires, refresh=refresh)
+                changed = await phone.register(expires=expires, refresh=refresh)
+                if expires and not refresh and changed.expires > expires:
+                    raise Unsupported(f"the target grants {changed.expires} s where {expires} s were asked for")
             else:
                 await (phone.move() if action == "move" else phone.unregister())
 
@@ -328,6 +336,7 @@ class CaseRun:
         if query:
             path += ("&" if "?" in path else "?") + urlencode(query)
         identifier = self._api.identifier(at.number)
+        variables["request_id"] = identifier
         if step.reply is not None:
             self._claim(at, "reply", _reply_spec(step.reply, identifier, variables))
         url = self._api.url(path)

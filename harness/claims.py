@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -185,9 +186,12 @@ class WireClaim(Claim):
     A closed window still counts what comes until the next stimulus: `seal` ends it for good.
     """
 
-    def __init__(self, event: Event, phone: PhoneHistory, stimulus_t: float) -> None:
+    def __init__(
+        self, event: Event, phone: PhoneHistory, stimulus_t: float, phones: Mapping[str, PhoneHistory]
+    ) -> None:
         super().__init__(event)
         self._phone = phone
+        self._phones = phones
         self._stimulus = stimulus_t
         self._floor = phone.window
         self.found: list[Arrival] = []
@@ -242,6 +246,8 @@ class WireClaim(Claim):
         self.found.append(arrival)
         if self.most is not None and len(self.found) > self.most:
             self._too_many_or_late()
+        elif alike := self._alike():
+            self._break(alike)
         elif not self.closes and self.enough:
             self.settle(State.MET, actual=self._say_found(), decisive=[each.n for each in self.found])
 
@@ -261,6 +267,22 @@ class WireClaim(Claim):
         elif not message.is_request or message.method != what:
             return False
         return not any(mismatch(matcher, _part(message, name)) for name, matcher in self.spec["where"].items())
+
+    def _elsewhere(self) -> str:
+        """Who received what this phone did not."""
+        for name, history in self._phones.items():
+            for arrival in history.arrivals:
+                fresh = arrival.n > self._floor and not arrival.consumed and arrival.event["seen"] == "new"
+                if history is not self._phone and fresh and self._fits(arrival) and not history.is_fence(arrival):
+                    return f"{name} received it instead, after {(arrival.t - self._stimulus) * 1000:.0f} ms"
+        return ""
+
+    def _alike(self) -> str:
+        """A value that must differ from message to message and does not."""
+        header = self.spec["distinct"]
+        values = [str(_part(each.message, header)) for each in self.found if each.message] if header else []
+        twice = next((value for value in values if values.count(value) > 1), None)
+        return f"two came with the same {header} {show(twice)}" if twice is not None else ""
 
     def _near_miss(self) -> str:
         for arrival in reversed(self._phone.arrivals):
@@ -301,7 +323,7 @@ class WireClaim(Claim):
         elif self.found:
             self._break(f"only {len(self.found)} came")
         else:
-            self._break(self._near_miss() or "it did not come")
+            self._break(self._elsewhere() or self._near_miss() or "it did not come")
 
     def seal(self) -> None:
         """A new stimulus begins: what comes from now on is not this claim's."""

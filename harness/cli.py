@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -86,9 +87,9 @@ def main() -> None:
         error.show()
         code = 4
     except BrokenPipeError:
-        # the reader of our output has gone: nothing more to say
+        # the reader of our output has gone: nothing more to say, and nowhere to say it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 3
-        sys.stderr.close()
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -73,7 +73,9 @@ class Engine:
         self._options = options
         self._judge = Judge()
         self._recorder = RunRecorder(self._judge)
-        self._secrets = options.target.secrets() if options.target else Secrets()
+        self._secrets = Secrets()
+        if options.target is not None:
+            self._learn(options.target)
         self._active: dict[str, CaseRun] = {}
         self._stopping = False
         self._main: asyncio.Task[None] | None = None
@@ -242,10 +244,7 @@ class Engine:
     # both
 
     def _learn(self, target: Target) -> None:
-        for account in (target.account, target.other_account, target.parent_account, target.child_account):
-            if account is not None:
-                self._secrets.add(account.auth_token or "")
-                self._secrets.add(account.api_key or "")
+        target.tell(self._secrets)
 
     async def _case(self, number: int, case: Case, world: World) -> None:
         progress = self._options.progress

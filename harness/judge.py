@@ -111,7 +111,7 @@ class CaseJudge:
         kind = event["type"]
         if kind == "wire":
             phone = self._phone(event["spec"]["phone"])
-            self._claims[event["claim"]] = WireClaim(event, phone, self._stimulus_t)
+            self._claims[event["claim"]] = WireClaim(event, phone, self._stimulus_t, self._phones)
         elif kind == "reply":
             self._claims[event["claim"]] = ReplyClaim(event)
         else:
@@ -172,14 +172,17 @@ class CaseJudge:
         error = self._end["error"] if self._end else None
         if error and error["kind"] == "harness":
             overall = Verdict.ERROR
-        elif error and error["kind"] == "skipped":
-            overall = Verdict.SKIPPED
+        elif error and error["kind"] in ("skipped", "unsupported") and overall is not Verdict.FAIL:
+            overall = Verdict(error["kind"])
             clauses = tuple(ClauseVerdict(each.clause, overall, error["message"]) for each in clauses)
         decisive = self._decisive(overall)
-        reason = next((each.reason for each in clauses if each.verdict is overall), "")
-        if overall in (Verdict.ERROR, Verdict.SKIPPED) and error:
-            reason = error["message"]
         fallen = [each for each in clauses if each.verdict is overall] or list(clauses)
+        if decisive is not None:
+            # rule, expected, actual and why speak of one and the same thing
+            fallen.sort(key=lambda each: each.clause not in decisive.clauses)
+        reason = decisive.why if decisive is not None else fallen[0].reason if fallen else ""
+        if overall in (Verdict.ERROR, Verdict.SKIPPED, Verdict.UNSUPPORTED) and error:
+            reason = error["message"]
         statements = {clause["id"]: clause["statement"] for clause in self._start["clauses"]}
         good = overall in (Verdict.PASS, Verdict.UNCLEAR)
         met = [n for claim in self._claims.values() for n in claim.decisive]
@@ -190,7 +193,7 @@ class CaseJudge:
             rule=statements[fallen[0].clause] if fallen else "",
             expected=decisive.expected if decisive else "",
             actual=decisive.actual if decisive else "",
-            why=decisive.why if decisive else reason,
+            why=reason,
             clauses=clauses,
             decisive=tuple(sorted(set(met))) if good else tuple(decisive.decisive if decisive else ()),
             closed_by=tuple(claim.closing for claim in self._claims.values() if claim.closing),

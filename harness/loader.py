@@ -319,6 +319,9 @@ def _leaves(value: Any) -> Iterator[str]:
 
 
 PHONE_PARTS = ("url", "id", "username", "password", "realm", "aor", "contact", "document")
+USER_PARTS = ("username", "password", "account_name", "credentials")
+ACCOUNTS = {"account": "own", "other_account": "other", "parent_account": "parent", "child_account": "child"}
+"""Template names of accounts, and what steps and phones call them."""
 ACCOUNT_PARTS = ("url", "id", "realm")
 
 
@@ -330,8 +333,9 @@ def sample_variables(scenario: Scenario) -> dict[str, Any]:
     phone: dict[str, Any] = dict.fromkeys(PHONE_PARTS, word) | {"document": document}
     account = dict.fromkeys(ACCOUNT_PARTS, word)
     variables: dict[str, Any] = {name: templates.Namespace(name, phone) for name in scenario.phones}
-    variables |= {name: templates.Namespace(name, account) for name in ("account", "other", "parent", "child")}
-    return variables | {"api": "v2", "over": "http", "run": "run", "saved": {}}
+    variables |= {name: templates.Namespace(name, account) for name in ACCOUNTS}
+    variables["user"] = templates.Namespace("user", dict.fromkeys(USER_PARTS, word))
+    return variables | {"api": "v2", "over": "http", "run": "run", "request_id": word, "saved": {}}
 
 
 def select(cases: list[Case], selectors: Iterable[str]) -> list[Case]:

@@ -72,6 +72,9 @@ def guarded(command: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
                 else:
                     print_error(error)
                 return error.exit_code
+            except BrokenPipeError:
+                # whoever reads our output has gone; `main` ends it
+                raise
             except Exception as error:
                 # a bug of ours: say so, and give what is needed to report it
                 traceback.print_exc(file=sys.stderr)

@@ -77,8 +77,7 @@ class CaseItem(pytest.Item):
             raise CaseFailed(self._explanation())
 
     def _explanation(self) -> str:
-        statements = {name: clause.statement for name, clause in self.case.clauses().items()}
-        return block(self.verdict, statements, "", _run_of(self).folder)
+        return block(self.verdict, "", _run_of(self).folder)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The explanation alone: a traceback through the harness helps nobody."""

@@ -241,6 +241,7 @@ class Expect(Watching):
     expect: str = Field(pattern=_RECEIVES.pattern.replace(r"\Z", "$"), description="PHONE receives METHOD or STATUS")
     exactly: int | None = Field(None, ge=1)
     at_most: int | None = Field(None, ge=1)
+    distinct: str | None = Field(None, description="a header whose value must differ from message to message")
 
     @model_validator(mode="after")
     def _one_count(self) -> Expect:
@@ -365,7 +366,18 @@ class Scenario(Strict):
         return value
 
 
-RESERVED = ("account", "other", "parent", "child", "api", "over", "run", "saved", "expect", "never")
+RESERVED = (
+    "account",
+    "other_account",
+    "parent_account",
+    "child_account",
+    "user",
+    "api",
+    "over",
+    "run",
+    "request_id",
+    "saved",
+)
 """Names that templates use for other things than phones."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from hashlib import md5
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -49,6 +50,24 @@ class TargetAccount(Strict):
         return self
 
 
+class TargetUser(Strict):
+    """A user of `account` who may log in."""
+
+    username: Text
+    password: Text
+    account_name: Text
+
+    def parts(self) -> dict[str, str]:
+        """What templates may use; `credentials` is what user_auth takes (MD5, Kazoo 3.20 to 5.0)."""
+        credentials = md5(f"{self.username}:{self.password}".encode(), usedforsecurity=False).hexdigest()
+        return {
+            "username": self.username,
+            "password": self.password,
+            "account_name": self.account_name,
+            "credentials": credentials,
+        }
+
+
 class Bases(Strict):
     """API bases, scheme, host and port only. At least one."""
 
@@ -87,6 +106,7 @@ class Target(Strict):
     other_account: TargetAccount | None = Field(None, description="a sibling account, for what must not cross over")
     parent_account: TargetAccount | None = Field(None, description="the account above `account`")
     child_account: TargetAccount | None = Field(None, description="an account below `account`")
+    user: TargetUser | None = Field(None, description="a user of `account`, for logging in by user_auth")
     create_accounts: bool = Field(False, description="every case gets its own account below `account`")
     sip: Edges
     bind: str = Field("127.0.0.1", description="local address of the phones")
@@ -99,14 +119,15 @@ class Target(Strict):
         assert match is not None
         return match[1].strip("[]"), int(match[2])
 
-    def secrets(self) -> Secrets:
-        """Everything in the file that must not be written anywhere."""
-        secrets = Secrets()
+    def tell(self, secrets: Secrets) -> None:
+        """Add everything of this target that must not be written anywhere."""
         for account in (self.account, self.other_account, self.parent_account, self.child_account):
             if account is not None:
                 secrets.add(account.auth_token or "")
                 secrets.add(account.api_key or "")
-        return secrets
+        if self.user is not None:
+            secrets.add(self.user.password)
+            secrets.add(self.user.parts()["credentials"])
 
 
 def load_target(path: Path) -> Target:

@@ -87,7 +87,7 @@ class LiveRun:
         decided = worst(each.verdict for each in verdicts)
         mark, style = MARKS[decided]
         seconds = max(each.duration_s for each in verdicts)
-        count = f"{len(verdicts)} case{'s' if len(verdicts) != 1 else ''}"
+        count = cases_of(len(verdicts))
         word = "" if decided is Verdict.PASS else f"  {decided.value}"
         from rich.text import Text
 
@@ -101,14 +101,13 @@ def scenario_of(address: str) -> str:
     return address.partition("[")[0]
 
 
-def block(verdict: CaseVerdict, statements: dict[str, str], again: str, evidence: Path | None) -> str:
+def block(verdict: CaseVerdict, again: str, evidence: Path | None) -> str:
     """The explanation of a case that is not fine, for a person who has not read the source."""
     decided = [each for each in verdict.clauses if each.verdict is verdict.verdict] or list(verdict.clauses)
-    first = decided[0] if decided else None
     names = ", ".join(each.clause for each in decided)
     lines = [f"{verdict.verdict.value.upper()}  {names}  {verdict.address}   {verdict.duration_s:.2f} s"]
     rows = [
-        ("rule", statements.get(first.clause, "") if first else ""),
+        ("rule", verdict.rule),
         ("expected", verdict.expected),
         ("actual", verdict.actual),
         ("why", verdict.why or verdict.reason),
@@ -131,6 +130,11 @@ def blocks(verdicts: Iterable[CaseVerdict], *, interrupted: bool = False) -> lis
     return [each for each in verdicts if each.verdict in wanted]
 
 
+def cases_of(count: int) -> str:
+    """`1 case`, `2 cases`."""
+    return f"{count} case{'s' if count != 1 else ''}"
+
+
 def count_words(verdicts: Iterable[CaseVerdict]) -> str:
     """`118 pass, 2 unclear`, worst first."""
     counts: dict[Verdict, int] = {}
@@ -148,7 +152,7 @@ def promises(verdicts: Iterable[CaseVerdict], statements: dict[str, str], width:
     lines = []
     for clause in sorted(found, key=list(statements).index):
         verdict = worst(found[clause])
-        count = f"{len(found[clause])} case{'s' if len(found[clause]) != 1 else ''}"
+        count = cases_of(len(found[clause]))
         head = f" {MARKS[verdict][0]} {clause:<8} "
         room = max(width - len(head) - len(count) - 16, 40)
         statement = statements[clause]

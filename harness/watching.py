@@ -22,6 +22,7 @@ from reports.record import Event
 
 PROBE_TIMEOUT_S = 5.0
 """How long a control or a fence may take to arrive."""
+_ECHO_LATENCIES = 4
 
 
 @dataclass(slots=True)
@@ -93,6 +94,8 @@ class Watch:
         found = {"state": "missed", "message": None, "latency": None, "contact": started["contact"]}
         if arrival is not None:
             latency = round(arrival.t - started["t"], 6)
+            # what a server sends twice belongs to the control, too, not to what is claimed next
+            await self._recorder.until(lambda: False, lambda: arrival.t + _ECHO_LATENCIES * latency)
             found = {"state": "arrived", "message": arrival.n, "latency": latency, "contact": arrival.event["local"]}
         self._recorder.write(kind, phone=name, token=started["token"], status=status, **found)
 
@@ -128,6 +131,7 @@ class Watch:
             "where": templates.fill(step.where, variables),
             "least": least,
             "most": most,
+            "distinct": step.distinct if isinstance(step, Expect) else None,
             "closes": closing_claim(step) is not None,
             "within": step.within,
             "lag": max(lags, default=None),

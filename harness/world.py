@@ -11,7 +11,7 @@ from harness.accounts import NotOffered
 from harness.hosting import VIRTUAL_EPOCH, MemoryApi, ReferenceHost
 from harness.http_api import HttpApi
 from harness.ports import Api
-from harness.target import Bases, Edges, Limits, Target, TargetAccount
+from harness.target import Bases, Edges, Limits, Target, TargetAccount, TargetUser
 from phones.net import Clock, MemoryWire, SocketWire, Wire
 from reference_server.behaviour import Behaviour
 from reference_server.seed import Seed
@@ -71,6 +71,7 @@ def reference_target(
         child_account=TargetAccount(
             account_id=child.account_id, realm=child.realm, auth_token=child.auth_token, api_key=child.api_key
         ),
+        user=TargetUser(username=seed.user.username, password=seed.user.password, account_name=seed.user.account_name),
         create_accounts=True,
         sip=Edges(udp=udp),
         limits=Limits(jobs=64, requests_per_s=1_000_000),

@@ -75,6 +75,8 @@ def _scenarios(cases: list[Case]) -> list[dict[str, Any]]:
 
 
 def _print(clauses: list[dict[str, Any]], scenarios: list[dict[str, Any]]) -> None:
+    from harness.terminal import cases_of
+
     for clause in clauses:
         click.echo(f"{clause['id']:<9} {clause['level']:<6} {clause['statement']}")
         click.echo(f"{'':<16} source: {clause['source']}")
@@ -83,7 +85,7 @@ def _print(clauses: list[dict[str, Any]], scenarios: list[dict[str, Any]]) -> No
         click.echo(f"{'':<16} proved by: {', '.join(clause['scenarios']) or 'NO SCENARIO'}")
     click.echo()
     for scenario in scenarios:
-        click.echo(f"{scenario['path']}  ({len(scenario['cases'])} cases)  {scenario['title']}")
+        click.echo(f"{scenario['path']}  ({cases_of(len(scenario['cases']))})  {scenario['title']}")
     click.echo()
     without = [clause["id"] for clause in clauses if not clause["scenarios"]]
     unbroken = [clause["id"] for clause in clauses if not clause["mutants"]]

@@ -81,15 +81,13 @@ def _document(
 def _print(
     record: Record, verdicts: list[CaseVerdict], changed: list[str], verdicts_only: bool, interrupted: bool, run: Path
 ) -> None:
-    from harness.clauses import catalogue
     from harness.terminal import block, blocks, count_words, plain
 
     for verdict in verdicts:
         click.echo(plain(f"{verdict.verdict.value:<12} {verdict.address}"))
     if not verdicts_only:
-        statements = {name: clause.statement for name, clause in catalogue().items()}
         for verdict in blocks(verdicts, interrupted=interrupted):
-            click.echo("\n" + block(verdict, statements, "", run))
+            click.echo("\n" + block(verdict, "", run))
     click.echo(f"\n{count_words(verdicts)}")
     missing = len(record.header["cases"]) - len(verdicts)
     if record.cut:

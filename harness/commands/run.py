@@ -78,7 +78,7 @@ def command(
         "stop_at_first": stop_at_first,
     }
     from harness.exit_codes import exit_code
-    from harness.terminal import LiveRun, make_console
+    from harness.terminal import LiveRun, cases_of, make_console
 
     console = make_console(stderr=format_ == "json")
     if verbose:
@@ -87,7 +87,7 @@ def command(
         options["watcher"] = watcher(console)
     world = "virtual time" if time_ == "virtual" else "real sockets"
     played = target.name if target else f"reference ({mutant or profile})"
-    console.print(f"ringproof: {len(cases)} cases against {played}, {world}, seed {chosen_seed}")
+    console.print(f"ringproof: {cases_of(len(cases))} against {played}, {world}, seed {chosen_seed}")
     with LiveRun(console, [case.address for case in cases]) as live_run:
         result = Engine(cases, Options(**options, progress=live_run.progress)).run()
     code = exit_code(
@@ -186,7 +186,7 @@ def _summary(result: RunResult, cases: list[Case], options: dict[str, Any], code
     for verdict in blocks(result.verdicts, interrupted=result.interrupted):
         again = _again(result, options, by_address[verdict.address])
         console.print()
-        console.print(block(verdict, statements, again, result.folder))
+        console.print(block(verdict, again, result.folder))
     if result.left:
         console.print()
         console.print(f"LEFT BEHIND on the target, please remove: {len(result.left)}", style="bold red")
