@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from harness import templates
 from harness.accounts import CannotPrepare, NotOffered, Tenancy, Unsupported
 from harness.api_session import ApiSession, parsed
+from harness.claims import State
 from harness.crafting import craft
 from harness.errors import RingproofError, TargetUnavailable
 from harness.loader import ACCOUNTS, Case, StepAt, shown
@@ -319,6 +320,10 @@ class CaseRun:
                 await asyncio.gather(*(act(self._phones[name].running) for name in names))
         except TimeoutError:
             self._recorder.write("expired", claim=at.number)
+        claim = self._recorder.judge.claim(at.number)
+        if not claim.clauses and claim.state is not State.MET:
+            # a precondition: what would follow proves nothing about what the case is for
+            raise CannotPrepare(f"step {at.number} ({at.text}) did not succeed: {claim.why}")
 
     async def _request(self, at: StepAt, step: Request) -> None:
         variables = self._variables()

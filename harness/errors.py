@@ -1,4 +1,4 @@
-"""Whose fault it is. Our error is not their failure (design: HarnessError, ScenarioError, target errors)."""
+"""Whose fault it is. Our error is not their failure."""
 
 from __future__ import annotations
 
@@ -68,10 +68,3 @@ class TargetUnavailable(RingproofError):
 
     kind = "target"
     exit_code = 7
-
-
-class TargetViolation(RingproofError):
-    """The target broke a promise in a way that ends the case; the judge turns it into a fail."""
-
-    kind = "violation"
-    exit_code = 1

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.verdicts import CaseVerdict, Verdict, worst
+from harness.verdicts import MEANINGS, CaseVerdict, Verdict, worst
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -170,3 +170,9 @@ def unclear_reasons(verdicts: Iterable[CaseVerdict]) -> dict[str, str]:
         for clause in each.clauses
         if clause.verdict is Verdict.UNCLEAR
     }
+
+
+def legend(verdicts: Iterable[CaseVerdict]) -> list[str]:
+    """What the verdicts mean that are neither pass nor fail."""
+    present = {each.verdict for each in verdicts} - {Verdict.PASS, Verdict.FAIL}
+    return [f"{name.value}: {MEANINGS[name]}" for name in Verdict if name in present]

@@ -66,7 +66,9 @@ def load(path: Path, shown: str = "") -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = Position(file, mark.line + 1, mark.column + 1) if mark else top
-        raise ScenarioError(f"is not YAML: {error.problem or error.context}", where, _yaml_hint(error)) from error
+        raise ScenarioError(
+            f"is not YAML: {error.problem or error.context}", where, _yaml_hint(error, text, where)
+        ) from error
     except yaml.reader.ReaderError as error:
         where = _place(text, file)
         raise ScenarioError("is not YAML: a control character", where, "take it out, or write it as \\x..") from error
@@ -101,12 +103,14 @@ def _too_much(position: Position) -> ScenarioError:
     return ScenarioError("is too large or too deeply nested", position, "aliases that multiply are refused")
 
 
-def _yaml_hint(error: yaml.MarkedYAMLError) -> str:
-    if "found character '\\t'" in str(error.problem):
+def _yaml_hint(error: yaml.MarkedYAMLError, text: str, where: Position) -> str:
+    problem = str(error.problem)
+    line = (text.split("\n") + [""] * where.line)[where.line - 1]
+    if "\t" in line[: len(line) - len(line.lstrip())]:
         return "YAML is indented with spaces"
-    if "mapping values are not allowed" in str(error.problem):
+    if "mapping values are not allowed" in problem:
         return "a text with a colon in it needs quotes"
-    if "alias" in str(error.problem) or "found unknown escape" in str(error.problem):
+    if any(said in problem for said in ("alias", "unknown escape", "cannot start any token", "alphabetic or numeric")):
         return "quote the text"
     return "look at this line and the one before it: indentation, quotes, a missing colon"
 

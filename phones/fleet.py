@@ -22,7 +22,6 @@ class RunningPhone:
         self._endpoints = [endpoint]
         self._timer: tuple[float, Timer] | None = None
         self._waiting: list[asyncio.Future[Changed]] = []
-        self.last_change: Changed | None = None
 
     def received(self, data: bytes, source: Address, local: Address) -> None:
         """Hand a datagram to the phone and carry out what follows."""
@@ -39,7 +38,6 @@ class RunningPhone:
             elif isinstance(effect, Heard):
                 sink.heard(self.name, effect, now)
             else:
-                self.last_change = effect
                 sink.changed(self.name, effect, self._current.local, now)
                 for waiting in self._waiting:
                     if not waiting.done():

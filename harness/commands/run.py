@@ -172,7 +172,7 @@ def _again(result: RunResult, options: dict[str, Any], case: Case) -> str:
 
 def _summary(result: RunResult, cases: list[Case], options: dict[str, Any], code: int) -> None:
     from harness.clauses import catalogue
-    from harness.terminal import MARKS, block, blocks, count_words, make_console, promises, unclear_reasons
+    from harness.terminal import MARKS, block, blocks, count_words, legend, make_console, promises, unclear_reasons
     from harness.verdicts import Verdict
 
     console = make_console()
@@ -195,6 +195,8 @@ def _summary(result: RunResult, cases: list[Case], options: dict[str, Any], code
     console.print()
     seconds = f"{result.duration_s:.1f} {'virtual ' if options['virtual'] else ''}s"
     console.print(f"{count_words(result.verdicts)} in {seconds}", style="green" if code == 0 else "bold")
+    for line in legend(result.verdicts):
+        console.print(f"  {line}")
     if options["virtual"] and any(each.encrypted is False for each in result.verdicts):
         hidden = sum(each.encrypted is False for each in result.verdicts)
         console.print(f"{hidden} cases over https were not encrypted: virtual time proves nothing about TLS")
