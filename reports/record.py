@@ -157,9 +157,9 @@ def read_record(folder: Path) -> Record:
             continue
         try:
             event = json.loads(line)
-            if not (isinstance(event, dict) and isinstance(event["kind"], str) and isinstance(event["n"], int)):
+            if not _is_event(event):
                 raise ValueError("no event")
-        except (ValueError, KeyError) as error:
+        except (ValueError, RecursionError) as error:
             cut = f"line {number} is unreadable ({error}); it and everything after it is left out"
             break
         events.append(event)
@@ -168,12 +168,25 @@ def read_record(folder: Path) -> Record:
     if events[0].get("schema") != SCHEMA:
         raise RecordError(f"{path}: Record schema {events[0].get('schema')!r}; this release reads {SCHEMA}")
     footer = events[-1] if events[-1]["kind"] == "footer" else None
+    if raw[-1:] != b"\n" and not cut:
+        cut = "the last line is not whole"
     if footer is None and not cut:
         cut = "the run was cut off: there is no footer"
     short = [event for event in events if event["kind"] == "message" and event["at"] + event["size"] > len(wire)]
     if short and not cut:
         cut = f"wire.bin ends early: {len(short)} messages are not there"
     return Record(folder, events[0], events, footer, cut, wire)
+
+
+def _is_event(value: Any) -> bool:
+    """Whether `value` has what every event has, and a message what it needs to find its bytes."""
+    if not isinstance(value, dict):
+        return False
+    wanted = {"kind": str, "n": int, "t": int | float}
+    if value.get("kind") == "message":
+        wanted |= {"at": int, "size": int}
+    good = all(isinstance(value.get(name), kind) for name, kind in wanted.items())
+    return good and value.get("at", 0) >= 0 and value.get("size", 0) >= 0
 
 
 def link_latest(out: Path, folder: Path) -> None:

@@ -6,7 +6,7 @@ import json
 import re
 from urllib.parse import quote, quote_plus
 
-_DIGEST_RESPONSE = re.compile(rb'(response=\\?")([0-9a-f]{32})')
+_DIGEST_RESPONSE = re.compile(rb'(response\s*=\s*\\?"?)([0-9a-f]{32,128})', re.IGNORECASE)
 
 
 class Secrets:
@@ -53,8 +53,8 @@ class Secrets:
         masked = data
         for spelling in sorted(set(found), key=lambda each: (-len(each), each)):
             masked = masked.replace(spelling, b"*" * len(spelling))
-        if b"response=" in masked:
-            masked = _DIGEST_RESPONSE.sub(lambda match: match[1] + b"*" * 32, masked)
+        if b"esponse" in masked or b"ESPONSE" in masked:
+            masked = _DIGEST_RESPONSE.sub(lambda match: match[1] + b"*" * len(match[2]), masked)
         return masked
 
     def mask_text(self, text: str) -> str:
