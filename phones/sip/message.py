@@ -44,7 +44,7 @@ REASONS = {
 """Default reason phrases (RFC 3261 21)."""
 
 _VIA = re.compile(rb"\r\n(via|v)[ \t]*:", re.IGNORECASE)
-_STAMP = re.compile(rb";\s*(received|rport)(?![!%'*+\-.\w`~])(?:\s*=\s*[^;,\s]*)?", re.IGNORECASE)
+_STAMP = re.compile(rb""";\s*(received|rport)(?![!%'*+\-.\w`~])(?:\s*=\s*[^;,\s"]*)?""", re.IGNORECASE)
 _SENT_BY = re.compile(
     r"\s*SIP\s*/\s*2\.0\s*/\s*([\w-]+)\s+(\[[^\]\s]+\]|[^\s;:,\[\]]+)(?:\s*:\s*(\d+))?",
     re.IGNORECASE | re.ASCII,

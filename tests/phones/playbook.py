@@ -1,0 +1,185 @@
+"""A bench for phones and transactions: bytes and times in, effects out. No socket, no clock."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from phones.effects import Changed, Heard, Transmit
+from phones.phone import Identity, Phone, Refusals
+from phones.sip.index import Message
+from phones.sip.message import Address, response
+
+LOCAL: Address = ("192.0.2.10", 5062)
+EDGE: Address = ("192.0.2.1", 5060)
+REALM = "a.example.com"
+
+Header = tuple[str, str]
+
+
+def message(start: str, *headers: str, body: bytes = b"") -> bytes:
+    """Raw lines as one SIP message; nothing is added."""
+    return "\r\n".join([start, *headers, "", ""]).encode("utf-8", "surrogateescape") + body
+
+
+def request_headers(method: str, branch: str, call_id: str, cseq: int, via: str | None) -> list[str]:
+    if via is None:
+        via = f"SIP/2.0/UDP {EDGE[0]}:{EDGE[1]};branch=z9hG4bK{branch}"
+    return [
+        f"Via: {via}",
+        "Max-Forwards: 50",
+        "From: <sip:desk@a.example.com>;tag=f1",
+        "To: <sip:desk@a.example.com>",
+        f"Call-ID: {call_id}",
+        f"CSeq: {cseq} {method}",
+    ]
+
+
+def a_request(
+    method: str,
+    *headers: str,
+    branch: str = "b1",
+    call_id: str = "c1",
+    cseq: int = 1,
+    via: str | None = None,
+    uri: str = "sip:desk@192.0.2.10:5062",
+    body: bytes = b"",
+) -> bytes:
+    """A complete request from the edge to the phone."""
+    common = request_headers(method, branch, call_id, cseq, via)
+    return message(f"{method} {uri} SIP/2.0", *common, *headers, f"Content-Length: {len(body)}", body=body)
+
+
+def without(data: bytes, name: str) -> bytes:
+    """`data` without the header lines that begin with `name`."""
+    head, _, body = data.partition(b"\r\n\r\n")
+    lines = [line for line in head.split(b"\r\n") if not line.startswith(name.encode() + b":")]
+    return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+def challenge(nonce: str = "n1", *, stale: bool = False, qop: str | None = "auth", realm: str = REALM) -> Header:
+    """A WWW-Authenticate header."""
+    parts = [f'realm="{realm}"', f'nonce="{nonce}"']
+    parts += [f'qop="{qop}"'] if qop else []
+    parts += ["stale=true"] if stale else []
+    return "WWW-Authenticate", "Digest " + ", ".join(parts)
+
+
+def contact_of(register: Message) -> str:
+    return (register.get("contact") or "").strip("<>")
+
+
+def granted(register: Message, seconds: int | None = None) -> list[Header]:
+    """The Contact of a 200 to `register` that grants `seconds`, or what was asked for."""
+    expires = register.get("expires") if seconds is None else seconds
+    return [("Contact", f"<{contact_of(register)}>;expires={expires}")]
+
+
+@dataclass
+class Desk:
+    """One phone, its time, and everything that it did: `log` holds (time, effect)."""
+
+    refusals: Refusals | None = None
+    prefix: str = "rp-7-"
+    password: str = "word"
+    username: str = "desk"
+    now: float = 100.0
+    phone: Phone = field(init=False)
+    log: list[tuple[float, Transmit | Heard | Changed]] = field(default_factory=list)
+    _read: int = 0
+
+    def __post_init__(self) -> None:
+        self.phone = Phone(
+            Identity(self.username, self.password, REALM),
+            local=LOCAL,
+            edge=EDGE,
+            rng=random.Random(7),
+            call_id_prefix=self.prefix,
+            refusals=self.refusals,
+        )
+
+    def collect(self) -> None:
+        self.log += [(self.now, effect) for effect in self.phone.take()]
+
+    def register(self, *, expires: int | None = None, refresh: bool = True) -> None:
+        self.phone.register(self.now, expires=expires, refresh=refresh)
+        self.collect()
+
+    def unregister(self) -> None:
+        self.phone.unregister(self.now)
+        self.collect()
+
+    def move(self, local: Address) -> None:
+        self.phone.move(local, self.now)
+        self.collect()
+
+    def receive(self, data: bytes, *, source: Address = EDGE, local: Address | None = None) -> None:
+        self.phone.receive(data, source, local or self.phone.local, self.now)
+        self.collect()
+
+    def run(self, seconds: float) -> None:
+        """Let time pass, timer by timer. Every tick must bring the next deadline into the future."""
+        end = self.now + seconds
+        while (deadline := self.phone.next_deadline()) is not None and deadline <= end:
+            self.now = max(self.now, deadline)
+            self.phone.handle_timer(self.now)
+            self.collect()
+            following = self.phone.next_deadline()
+            assert following is None or following > self.now
+        self.now = end
+
+    def new(self) -> list[Transmit | Heard | Changed]:
+        """What the phone did since the last call."""
+        effects = [effect for _, effect in self.log[self._read :]]
+        self._read = len(self.log)
+        return effects
+
+    def sent(self) -> list[Message]:
+        """What the phone sent since the last look, retransmissions too."""
+        return [Message.parse(effect.data) for effect in self.new() if isinstance(effect, Transmit)]
+
+    def last_sent(self) -> Message:
+        """The newest message that the phone sent."""
+        return self.all_sent()[-1]
+
+    def all_sent(self, method: str | None = None) -> list[Message]:
+        """Every request of `method`, or every message, that the phone sent; repetitions left out."""
+        sent = [Message.parse(e.data) for _, e in self.log if isinstance(e, Transmit) and e.kind == "new"]
+        return [one for one in sent if method is None or (one.is_request and one.method == method)]
+
+    def changes(self) -> list[str]:
+        """The states that the registration went through."""
+        return [effect.state for _, effect in self.log if isinstance(effect, Changed)]
+
+    def last_change(self) -> Changed:
+        return [effect for _, effect in self.log if isinstance(effect, Changed)][-1]
+
+    def kinds(self) -> list[tuple[str, str]]:
+        """(kind, contact) of all that was heard."""
+        return [(effect.kind, effect.contact) for _, effect in self.log if isinstance(effect, Heard)]
+
+    def answer(self, status: int, headers: Iterable[Header] = (), *, to: Message | None = None) -> None:
+        """Let the edge answer the newest request of the phone, or `to`."""
+        self.receive(response(to or self.last_sent(), status, headers=headers, to_tag="e1"))
+
+    def accept(self, seconds: int | None = None) -> None:
+        """Let the registrar accept the newest REGISTER."""
+        self.answer(200, granted(self.last_sent(), seconds))
+
+    def registered(self, expires: int = 600, *, refresh: bool = True) -> Desk:
+        """Register through 401 and 200."""
+        self.register(expires=expires, refresh=refresh)
+        self.answer(401, [challenge()])
+        self.accept()
+        assert self.changes() == ["registered"]
+        self.new()
+        return self
+
+
+def credentials(register: Message, header: str = "authorization") -> str:
+    return register.get(header) or ""
+
+
+def cseqs(messages: Sequence[Message]) -> list[int]:
+    return [one.cseq for one in messages]
