@@ -141,7 +141,7 @@ class ReplyClaim(Claim):
         if self.spec["json"]:
             try:
                 document = json.loads(event["body"])
-            except ValueError:
+            except (ValueError, RecursionError):
                 return [*found, "the body is no JSON"]
             for path, matcher in self.spec["json"].items():
                 if reason := mismatch(matcher, look_up(document, path)):
