@@ -1,0 +1,84 @@
+"""What the documents say is what the product does."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from harness.clauses import catalogue
+from harness.cli import COMMANDS
+from harness.commands.new import EXAMPLE
+from harness.commands.schema import schema
+from harness.loader import load_cases, load_file, shipped
+from harness.scenario import Scenario
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+CHANGELOG = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_the_run_that_the_readme_shows_is_of_the_suite_that_is_shipped() -> None:
+    cases = load_cases(shipped())
+    shown = re.search(r"ringproof: (\d+) cases against", README)
+    closing = re.search(r"(\d+) unclear, (\d+) pass in", README)
+    assert shown is not None
+    assert closing is not None
+    assert int(shown[1]) == int(closing[1]) + int(closing[2]) == len(cases)
+
+
+def test_the_statements_that_the_readme_shows_are_the_catalogues() -> None:
+    lines = re.findall(r" [✓≈] ([A-Z]+-\d+) +(.+?)…?  \((\d+) cases?\)", README)
+    assert len(lines) > 5
+    cases = load_cases(shipped())
+    for clause, statement, count in lines:
+        assert catalogue()[clause].statement.startswith(statement), clause
+        assert sum(clause in case.clauses() for case in cases) == int(count), clause
+
+
+def test_figures_of_the_changelog() -> None:
+    figures = re.search(r"(\d+) clauses on .*?with (\d+) scenario files", CHANGELOG, re.DOTALL)
+    assert figures is not None
+    assert int(figures[1]) == len(catalogue())
+    assert int(figures[2]) == len(shipped())
+
+
+def test_commands_that_the_readme_shows_exist() -> None:
+    shown = set(re.findall(r"`ringproof ([a-z]+)", README))
+    assert shown
+    assert shown <= COMMANDS.keys()
+
+
+def test_the_schema_for_editors_is_current() -> None:
+    written = json.loads((ROOT / "scenarios" / "schema.json").read_text(encoding="utf-8"))
+    assert written == schema("scenario"), "make schema"
+
+
+def test_every_shipped_scenario_proves_a_clause_and_every_clause_has_a_scenario() -> None:
+    proved = {name for case in load_cases(shipped()) for name in case.clauses()}
+    assert proved == catalogue().keys()
+
+
+def test_the_first_scenario_of_the_language_description_loads(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "scenarios.md").read_text(encoding="utf-8")
+    blocks = [block for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL) if block.startswith(("title:", "#"))]
+    whole = [block for block in blocks if "title:" in block]
+    assert whole
+    for number, block in enumerate(whole):
+        path = tmp_path / f"example{number}.scenario.yaml"
+        path.write_text(block, encoding="utf-8")
+        assert load_file(path)
+
+
+def test_the_steps_of_the_language_description_are_steps() -> None:
+    text = (ROOT / "docs" / "scenarios.md").read_text(encoding="utf-8")
+    for block in re.findall(r"```yaml\n(- .*?)```", text, re.DOTALL):
+        Scenario.model_validate({"title": "t", "clauses": ["SYNC-01"], "steps": yaml.safe_load(block)})
+
+
+@pytest.mark.parametrize("word", ["title", "clauses", "matrix", "phones", "steps"])
+def test_the_example_of_new_explains_itself(word: str) -> None:
+    assert f"\n{word}:" in EXAMPLE
