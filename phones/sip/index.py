@@ -64,7 +64,9 @@ class SipSyntaxError(ValueError):
 
 def header_key(name: str) -> str:
     """The name under which a header is indexed: lower case, compact form spelled out."""
-    key = name.strip().lower()
+    key = name.strip(" \t")
+    # beyond ASCII no name is a token, and lower case could make one of it
+    key = key.lower() if key.isascii() else key
     return COMPACT.get(key, key)
 
 
@@ -147,7 +149,7 @@ class Message:
         first: dict[str, bytes] = {}
         more: dict[str, list[bytes]] = {}
         for name, value in fields:
-            key = _KEYS.get(name) or header_key(name.decode("latin-1"))
+            key = _KEYS.get(name) or header_key(_text(name))
             if key in first:
                 more.setdefault(key, [first[key]]).append(value)
             else:

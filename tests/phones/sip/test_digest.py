@@ -209,7 +209,8 @@ def test_sipmessage_reads_the_same_credentials(username: str, realm: str, nonce:
     )  # fmt: skip
     theirs = sipmessage.AuthCredentials.parse(str(made))
     assert theirs.scheme.lower() == "digest"
-    read = theirs.parameters or {}
+    assert theirs.parameters is not None
+    read = theirs.parameters
     assert [read[name] for name in ("username", "realm", "nonce", "response")] == [
         username,
         realm,

@@ -119,6 +119,12 @@ def test_the_first_element(value: bytes, first: bytes) -> None:
     assert first_element(value) == first
 
 
+def test_names_that_are_no_tokens_are_found_as_they_are() -> None:
+    read = Message.parse(a_request("NOTIFY", "\udc80Max-Forwards: 1", "\u212a: kelvin", "É: 1", "é: 2"))
+    assert [read.get(name) for name, _ in read.headers] == [value for _, value in read.headers]
+    assert (read.get("k"), read.all("É")) == (None, ["1"])
+
+
 # --- what is refused -------------------------------------------------------------------------------------------------
 
 
