@@ -42,7 +42,7 @@ def _build(layers: list[dict[str, dict[str, Any]]]) -> bytes:
             try:
                 upper = _layer(name)(**fields)
                 packet = upper if packet is None else packet / upper
-            except (TypeError, ValueError, AttributeError) as error:
+            except (TypeError, ValueError, AttributeError, LookupError) as error:
                 raise HarnessError(f"send: scapy cannot build {name}: {error}") from error
     try:
         return bytes(packet)
@@ -72,6 +72,6 @@ def _layer(name: str) -> Any:
 
 def _address(text: str) -> Address:
     host, _, port = text.rpartition(":")
-    if not host or not port.isdigit():
+    if not host or not port.isdecimal() or not 0 < int(port) < 65_536:
         raise HarnessError(f"send: to {text!r}: host:port is wanted")
     return host.strip("[]"), int(port)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from harness.ports import ApiAnswer, ApiCall, ApiFailure
 USER_AGENT = "ringproof"
 TIMEOUT_S = 35.0
 """A blocking quickcall answers after its ring time (30 s by default on Kazoo)."""
+_CARRIED = re.compile(r"[!-\"$-~]+")
 _LARGEST_REPLY = 32 << 20
 
 
@@ -65,7 +67,7 @@ class HttpApi:
         headers = [("User-Agent", USER_AGENT), ("Accept", "application/json"), *call.headers]
         try:
             async with self._session.request(
-                call.method, URL(call.url), headers=headers, data=call.body, allow_redirects=False
+                call.method, _as_written(call.url), headers=headers, data=call.body, allow_redirects=False
             ) as response:
                 body = await _read(response, call.url)
                 tls = response._ringproof_tls  # type: ignore[attr-defined]
@@ -85,6 +87,11 @@ class HttpApi:
     async def close(self) -> None:
         """Close every connection."""
         await self._session.close()
+
+
+def _as_written(url: str) -> URL:
+    """`url` to the octet where HTTP can carry it, else with what it cannot carry percent-encoded."""
+    return URL(url, encoded=_CARRIED.fullmatch(url) is not None)
 
 
 async def _read(response: aiohttp.ClientResponse, url: str) -> bytes:

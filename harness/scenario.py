@@ -155,7 +155,7 @@ class Sending(Strict):
     to: str | None = Field(None, description="host:port; default the phone's edge")
     sip: SipMessage | None = None
     layers: list[dict[str, dict[str, Any]]] | None = Field(
-        None, description="scapy layers from the outside in, each `{Name: {field: value}}`"
+        None, min_length=1, description="scapy layers from the outside in, each `{Name: {field: value}}`"
     )
     raw: str | None = Field(None, description="text as it is; line ends are sent as written")
     hex: str | None = Field(None, description="octets in hexadecimal")

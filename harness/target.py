@@ -8,7 +8,7 @@ from hashlib import md5
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from harness.errors import UsageError
 from harness.scenario import Strict
@@ -40,8 +40,8 @@ class TargetAccount(Strict):
 
     account_id: Text = Field(min_length=1)
     realm: Text | None = Field(None, description="the SIP realm; asked from the API where it is not given")
-    auth_token: Text | None = None
-    api_key: Text | None = None
+    auth_token: Text | None = Field(None, repr=False)
+    api_key: Text | None = Field(None, repr=False)
 
     @model_validator(mode="after")
     def _credentials(self) -> TargetAccount:
@@ -54,7 +54,7 @@ class TargetUser(Strict):
     """A user of `account` who may log in."""
 
     username: Text
-    password: Text
+    password: Text = Field(repr=False)
     account_name: Text
 
     def parts(self) -> dict[str, str]:
@@ -68,11 +68,18 @@ class TargetUser(Strict):
         }
 
 
+def _with_port(value: str) -> str:
+    port = value.rpartition(":")[2]
+    if port.isdecimal() and not 0 < int(port) < 65_536:
+        raise ValueError(f"{port} is no port")
+    return value
+
+
 class Bases(Strict):
     """API bases, scheme, host and port only. At least one."""
 
-    http: Text | None = Field(None, pattern=r"^http://[^/]+$")
-    https: Text | None = Field(None, pattern=r"^https://[^/]+$")
+    http: Annotated[Text, AfterValidator(_with_port)] | None = Field(None, pattern=r"^http://[^/]+$")
+    https: Annotated[Text, AfterValidator(_with_port)] | None = Field(None, pattern=r"^https://[^/]+$")
 
     @model_validator(mode="after")
     def _one(self) -> Bases:
@@ -84,7 +91,7 @@ class Bases(Strict):
 class Edges(Strict):
     """SIP addresses, host:port."""
 
-    udp: Text = Field(pattern=_ADDRESS.pattern.replace(r"\Z", "$"))
+    udp: Annotated[Text, AfterValidator(_with_port)] = Field(pattern=_ADDRESS.pattern.replace(r"\Z", "$"))
 
 
 class Limits(Strict):

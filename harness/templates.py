@@ -17,6 +17,8 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 _SINGLE = re.compile(r"\s*\{\{(?P<expression>(?:(?!\}\}|\{\{).)*)\}\}\s*\Z", re.DOTALL)
 _LONGEST = 1 << 20
+_RETURN = "\ufdd0"
+"""Stands for CR while Jinja2 has the text: it would make LF of every CR LF. No text holds this noncharacter."""
 
 
 class TemplateProblem(Exception):
@@ -119,7 +121,7 @@ def _expression(text: str) -> Any:
 
 @lru_cache(maxsize=4096)
 def _template(text: str) -> Template:
-    return _ENVIRONMENT.from_string(text)
+    return _ENVIRONMENT.from_string(text.replace("\r", _RETURN))
 
 
 @lru_cache(maxsize=4096)
@@ -162,7 +164,7 @@ def fill(value: Any, variables: Mapping[str, Any]) -> Any:
             if isinstance(result, Namespace):
                 str(result)
             return _plain(result)
-        text = _template(value).render(**variables)
+        text = _template(value).render(**variables).replace(_RETURN, "\r")
     except UndefinedError as error:
         raise TemplateProblem(f"Jinja2: {error.message}") from error
     except TemplateError as error:

@@ -41,6 +41,7 @@ VARIABLES: dict[str, Any] = {
         ("{{ ['a', 'b'] | join('.') }}", "a.b"),
         ({"a": ["{{ number }}", {"b": "{{ word }}"}]}, {"a": [5, {"b": "text"}]}),
         ("line\n", "line\n"),
+        ("a\r\n{{ number }}\rb\n\r\n", "a\r\n5\rb\n\r\n"),
         ("{{ word }}\n", "text"),
     ],
 )
