@@ -56,6 +56,7 @@ class SIP(Packet):
     """
 
     name = "SIP"
+    match_subclass = True
     fields_desc: ClassVar[list[Any]] = []
     raw_packet_cache: bytes | None
     raw_packet_cache_fields: dict[str, Any] | None
@@ -66,9 +67,11 @@ class SIP(Packet):
         if not _pkt:
             return cls
         try:
-            scan(_pkt)
+            start, _, _ = scan(_pkt)
         except SipSyntaxError:
             return Raw
+        if not start:
+            return Raw  # a keepalive of empty lines (RFC 5626 3.5.1)
         return SIPResponse if _pkt[:4].upper() == b"SIP/" else SIPRequest
 
     def start_line(self) -> str:
