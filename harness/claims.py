@@ -157,13 +157,14 @@ class RegistrationClaim(Claim):
     def __init__(self, event: Event) -> None:
         super().__init__(event)
         self._waiting = list(self.spec["phones"])
+        self._over = False
         status = f" with {self.spec['status']}" if self.spec["status"] else ""
         self.expected = f"{', '.join(self._waiting)} {self.spec['outcome']}{status}"
 
     def registration(self, event: Event) -> None:
         """Judge a `registration` event."""
         phone = event["phone"]
-        if phone not in self._waiting or self.state is not State.OPEN:
+        if phone not in self._waiting or self.state is not State.OPEN or self._over:
             return
         self._waiting.remove(phone)
         self.decisive.append(event["n"])
@@ -174,6 +175,10 @@ class RegistrationClaim(Claim):
             self.settle(State.BROKEN, why=f"{said}, where {self.expected} was claimed")
         elif not self._waiting:
             self.settle(State.MET)
+
+    def step_ended(self) -> None:
+        """What happens to registrations from now on is not this step's."""
+        self._over = True
 
     def expired(self, _: Event) -> None:
         """Nothing came in time."""

@@ -27,12 +27,19 @@ class CaseJudge:
         self._stimulus_t = float(event["t"])
         self._acted: int = event["n"]
         self._end: Event | None = None
+        self._lost = False
         self._failures: list[Event] = []
         self._exchanges: list[Event] = []
         self._trace: list[str] = []
 
     def feed(self, event: Event, data: bytes) -> None:
-        """Take the next event of this case; `data` are the bytes of a message."""
+        """Take the next event of this case; `data` are the bytes of a message.
+
+        Nothing behind a message whose bytes are lost is taken: who knows what it was.
+        """
+        self._lost = self._lost or len(data) < event.get("size", 0)
+        if self._lost:
+            return
         take = getattr(self, f"_on_{event['kind']}", None)
         if take is not None:
             take(event, data)
@@ -83,6 +90,8 @@ class CaseJudge:
                 claim.registration(event)
 
     def _on_step(self, event: Event, _: bytes) -> None:
+        if event["phase"] == "end" and isinstance(claim := self._claims.get(event["step"]), RegistrationClaim):
+            claim.step_ended()
         if event["phase"] == "end" and event["stimulus"]:
             self._stimulus_t = event["t"]
             self._act(event)

@@ -95,9 +95,9 @@ class Play:
             "message", data, phone=phone, seen=seen, contact=contact, direction=direction, local=local, remote="r", at=0
         )
 
-    def step(self, *, stimulus: bool = True) -> Play:
+    def step(self, *, stimulus: bool = True, name: str = "0") -> Play:
         """A step that acts has ended."""
-        self._write("step", step="0", line=1, text="x", phase="end", stimulus=stimulus)
+        self._write("step", step=name, line=1, text="x", phase="end", stimulus=stimulus)
         return self
 
     def mark(self) -> Play:

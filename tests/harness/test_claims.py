@@ -417,3 +417,10 @@ def test_a_registration_without_an_outcome() -> None:
 def test_a_later_change_is_not_this_claims() -> None:
     play = Play().claim(kind="registration").registration("registered").registration("expired", 0)
     assert play.end().verdict is PASS
+
+
+def test_what_happens_after_its_step_is_not_this_claims() -> None:
+    play = Play().claim(kind="registration").registration("registered").step(name="1").registration("registered").end()
+    assert play.verdict is PASS
+    first = next(event["n"] for event, _ in play.events if event["kind"] == "registration")
+    assert play.judged(without=first).verdict is INCONCLUSIVE

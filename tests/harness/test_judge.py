@@ -169,3 +169,14 @@ def test_a_verdict_as_json() -> None:
     document = met(Play().stimulus()).end().judged().as_json()
     assert document["clause_verdicts"] == {"C-1": {"verdict": "pass", "reason": ""}}
     assert document["clauses"] == ["C-1"]
+
+
+def test_a_message_whose_bytes_are_lost_ends_what_can_be_said() -> None:
+    play = Play().stimulus().claim()
+    n = play.message(notify())
+    play.wait(3).expired().end()
+    play.events[n][0]["size"] = len(notify())
+    assert play.verdict is PASS
+    play.events[n] = (play.events[n][0], b"")
+    verdict = play.judged()
+    assert (verdict.verdict, verdict.reason) == (INCONCLUSIVE, "the Record ends while step 1 was open: step 1")

@@ -1,0 +1,54 @@
+"""What many tests look at and nobody changes: a run of everything in virtual time, and a server of its own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from harness.engine import RunResult
+from harness.loader import Case, load_cases, shipped
+from reports.record import Record, read_record
+from tests.end_to_end.support import Outside, line_of, run, started
+
+
+@pytest.fixture(scope="session")
+def suite() -> list[Case]:
+    """Every shipped case."""
+    return load_cases(shipped())
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run and its Record."""
+
+    result: RunResult
+    record: Record
+
+
+@pytest.fixture(scope="session")
+def virtual(suite: list[Case], tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Everything in virtual time."""
+    result = run(suite, tmp_path_factory.mktemp("virtual"))
+    return Run(result, read_record(result.folder))
+
+
+@dataclass(frozen=True)
+class Served:
+    """A reference server in a process of its own."""
+
+    target: Path
+    outside: Outside
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """`ringproof serve`, and a target file for it."""
+    folder = tmp_path_factory.mktemp("served")
+    ports = ["--http-port", "0", "--https-port", "0", "--sip-port", "0"]
+    with started("serve", *ports, "--write-target", "target.yaml", "--format", "json", cwd=folder) as process:
+        ready = json.loads(line_of(process.stdout))
+        yield Served(folder / "target.yaml", Outside(ready))
