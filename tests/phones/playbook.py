@@ -141,12 +141,13 @@ class Desk:
 
     def last_sent(self) -> Message:
         """The newest message that the phone sent."""
-        return self.all_sent()[-1]
+        newest = next(e for _, e in reversed(self.log) if isinstance(e, Transmit) and e.kind == "new")
+        return Message.parse(newest.data)
 
     def all_sent(self, method: str | None = None) -> list[Message]:
         """Every request of `method`, or every message, that the phone sent; repetitions left out."""
-        sent = [Message.parse(e.data) for _, e in self.log if isinstance(e, Transmit) and e.kind == "new"]
-        return [one for one in sent if method is None or (one.is_request and one.method == method)]
+        sent = [effect.data for _, effect in self.log if isinstance(effect, Transmit) and effect.kind == "new"]
+        return [Message.parse(data) for data in sent if method is None or data.startswith(method.encode() + b" ")]
 
     def changes(self) -> list[str]:
         """The states that the registration went through."""
