@@ -1,0 +1,234 @@
+"""The fleet: phones on a wire and a clock, against a small registrar on loopback and one in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from phones.effects import Changed, Heard, Transmit
+from phones.fleet import Fleet, RunningPhone
+from phones.net import Endpoint, MemoryWire, SocketWire, Wire
+from phones.phone import Identity
+from phones.sip.digest import Credentials, verify
+from phones.sip.index import Message
+from phones.sip.message import Address, response, response_target, stamp_via
+from tests.phones.playbook import REALM, a_request, challenge, granted
+
+
+class Notes:
+    """A sink that keeps everything."""
+
+    def __init__(self) -> None:
+        self.more = asyncio.Event()
+        self.all: list[tuple[str, str, Any, Address]] = []
+        self.times: list[float] = []
+
+    def heard(self, phone: str, heard: Heard, now: float) -> None:
+        self._note(phone, "heard", heard, heard.local, now)
+
+    def sent(self, phone: str, sent: Transmit, local: Address, now: float) -> None:
+        self._note(phone, "sent", sent, local, now)
+
+    def changed(self, phone: str, changed: Changed, contact: Address, now: float) -> None:
+        self._note(phone, "changed", changed, contact, now)
+
+    def _note(self, phone: str, what: str, effect: Any, local: Address, now: float) -> None:
+        self.all.append((phone, what, effect, local))
+        self.times.append(now)
+        self.more.set()
+
+    def of(self, phone: str, what: str) -> list[Any]:
+        return [effect for name, kind, effect, _ in self.all if (name, kind) == (phone, what)]
+
+
+class Registrar:
+    """Challenges once, accepts the right password, and can be deaf."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.endpoint: Endpoint = wire.open(self._receive)
+        self.seen: list[Message] = []
+        self.deaf = False
+
+    def _receive(self, data: bytes, source: Address) -> None:
+        message = Message.parse(stamp_via(data, source))
+        self.seen.append(message)
+        if self.deaf or not message.is_request:
+            return
+        shown = message.get("authorization")
+        if shown is None or not verify(Credentials.parse(shown), password="word", method="REGISTER"):
+            answer = response(message, 401, headers=[challenge()], to_tag="e")
+        else:
+            answer = response(message, 200, headers=granted(message), to_tag="e")
+        self.endpoint.send(answer, response_target(message))
+
+    def answers(self) -> list[Message]:
+        return [message for message in self.seen if not message.is_request]
+
+
+class Bench:
+    """A fleet, its registrar and its notes, on sockets or in memory."""
+
+    def __init__(self, in_memory: bool) -> None:
+        loop = asyncio.get_running_loop()
+        self.wire: Wire = MemoryWire(loop, random.Random(1)) if in_memory else SocketWire(loop)
+        self.notes = Notes()
+        self.registrar = Registrar(self.wire)
+        self.fleet = Fleet(self.wire, loop, self.notes)
+
+    def add(self, name: str, **more: Any) -> RunningPhone:
+        identity = Identity(name, more.pop("password", "word"), REALM)
+        rng = random.Random(len(self.fleet.phones))
+        return self.fleet.add(name, identity, edge=self.registrar.endpoint.local, rng=rng, **more)
+
+    async def until(self, done: Callable[[], bool]) -> None:
+        """Wait for something that phones note."""
+        while not done():
+            self.notes.more.clear()
+            await self.notes.more.wait()
+
+
+IN_BOTH = pytest.mark.parametrize("in_memory", [True, False], ids=["memory", "sockets"])
+
+
+def on_a_bench(in_memory: bool, work: Callable[[Bench], Coroutine[Any, Any, None]]) -> Bench:
+    async def main() -> Bench:
+        bench = Bench(in_memory)
+        try:
+            async with asyncio.timeout(5):
+                await work(bench)
+        finally:
+            bench.fleet.close()
+            bench.registrar.endpoint.close()
+        return bench
+
+    return asyncio.run(main())
+
+
+def notifies(bench: Bench) -> list[tuple[str, str]]:
+    """Branch and Contact of every NOTIFY that reached the desk."""
+    heard = bench.notes.of("desk", "heard")
+    return [(one.message.branch, one.contact) for one in heard if one.message.method == "NOTIFY"]
+
+
+@IN_BOTH
+def test_a_life(in_memory: bool) -> None:
+    async def work(bench: Bench) -> None:
+        desk = bench.add("desk", call_id_prefix="rp-")
+        assert (await desk.register(expires=60)) == Changed("registered", 200, "OK", 60)
+        assert (await desk.register(expires=90)).expires == 90
+        old = desk.phone.local
+        assert (await desk.move()).state == "registered"
+        assert desk.phone.local != old
+        for branch, local in (("old", old), ("new", desk.phone.local)):
+            via = f"SIP/2.0/UDP 127.0.0.1;rport;branch={branch}"
+            bench.registrar.endpoint.send(a_request("NOTIFY", via=via), local)
+        await bench.until(lambda: len(notifies(bench)) == 2)
+        assert (await desk.unregister()) == Changed("unregistered", 200, "OK", 0)
+        assert (await desk.unregister()) == Changed("unregistered")
+
+    bench = on_a_bench(in_memory, work)
+    assert [answer.branch for answer in bench.registrar.answers()] == ["new"]
+    registers = [message for message in bench.registrar.seen if message.is_request]
+    assert [message.get("expires") for message in registers] == ["60", "60", "90", "90", "0"]
+    assert [message.cseq for message in registers] == [1, 2, 3, 4, 5]
+    assert len({message.call_id for message in registers}) == 1
+    assert sorted(notifies(bench)) == [("new", "current"), ("old", "former")]
+    assert [change.state for change in bench.notes.of("desk", "changed")] == ["registered"] * 3 + ["unregistered"] * 2
+    assert bench.notes.times == sorted(bench.notes.times)
+    # each datagram is noted at the address that it left from or arrived at
+    contacts = {local for _, what, effect, local in bench.notes.all if what == "sent"}
+    assert len(contacts) == 2
+
+
+@IN_BOTH
+def test_many_phones_at_once(in_memory: bool) -> None:
+    async def work(bench: Bench) -> None:
+        phones = [bench.add(f"p{number}") for number in range(20)]
+        wrong = bench.add("wrong", password="guess")
+        changes = await asyncio.gather(*(phone.register() for phone in phones), wrong.register())
+        assert [change.state for change in changes] == ["registered"] * 20 + ["refused"]
+        assert len({phone.phone.local for phone in [*phones, wrong]}) == 21
+
+    bench = on_a_bench(in_memory, work)
+    assert len(bench.registrar.seen) == 42
+    assert len({message.call_id for message in bench.registrar.seen}) == 21
+
+
+@IN_BOTH
+def test_everybody_who_waits_hears_of_it(in_memory: bool) -> None:
+    async def work(bench: Bench) -> None:
+        desk = bench.add("desk")
+        assert [change.state for change in await asyncio.gather(desk.register(), desk.register())] == ["registered"] * 2
+        assert [change.state for change in await asyncio.gather(desk.unregister(), desk.unregister())] == [
+            "unregistered",
+            "unregistered",
+        ]
+        assert desk.phone.state == "idle"
+
+    bench = on_a_bench(in_memory, work)
+    assert len(bench.registrar.seen) == 3
+
+
+@IN_BOTH
+def test_who_stops_waiting_leaves_the_others(in_memory: bool) -> None:
+    async def work(bench: Bench) -> None:
+        desk = bench.add("desk")
+        impatient = asyncio.create_task(desk.register())
+        patient = asyncio.create_task(desk.register())
+        await asyncio.sleep(0)
+        impatient.cancel()
+        assert (await patient).state == "registered"
+        assert impatient.cancelled()
+
+    on_a_bench(in_memory, work)
+
+
+@IN_BOTH
+def test_a_lost_register_is_repeated_by_the_clock(in_memory: bool) -> None:
+    async def work(bench: Bench) -> None:
+        desk = bench.add("desk")
+        bench.registrar.deaf = True
+        waiting = asyncio.create_task(desk.register())
+        await bench.until(lambda: bool(bench.notes.of("desk", "sent")))
+        await asyncio.sleep(0.1)
+        bench.registrar.deaf = False
+        assert (await waiting).state == "registered"
+
+    bench = on_a_bench(in_memory, work)
+    assert [message.cseq for message in bench.registrar.seen] == [1, 1, 2]
+    assert [sent.kind for sent in bench.notes.of("desk", "sent")] == ["new", "retransmission", "new"]
+
+
+@IN_BOTH
+def test_arbitrary_bytes(in_memory: bool) -> None:
+    async def work(bench: Bench) -> None:
+        desk = bench.add("desk")
+        other = bench.add("other", refusals={"NOTIFY": 489})
+        desk.send(a_request("NOTIFY"), other.phone.local)
+        desk.send(b"\0\0\0\0", other.phone.local)
+        await bench.until(lambda: len(bench.notes.of("other", "heard")) == 2)
+
+    bench = on_a_bench(in_memory, work)
+    assert [heard.kind for heard in bench.notes.of("other", "heard")] == ["new", "malformed"]
+    assert [Message.parse(sent.data).status for sent in bench.notes.of("other", "sent")] == [489]
+
+
+@IN_BOTH
+def test_a_closed_fleet_is_silent(in_memory: bool) -> None:
+    async def work(bench: Bench) -> None:
+        desk = bench.add("desk")
+        await desk.register()
+        local, noted = desk.phone.local, len(bench.notes.all)
+        bench.fleet.close()
+        assert bench.fleet.phones == {}
+        bench.registrar.endpoint.send(a_request("NOTIFY"), local)
+        await asyncio.sleep(0.02)
+        assert len(bench.notes.all) == noted
+        again = bench.wire.open(lambda data, source: None, *local)
+        again.close()
+
+    on_a_bench(in_memory, work)
