@@ -25,14 +25,14 @@ run: $(STAMP) ## the shipped scenarios on loopback sockets against the embedded 
 	@$(BIN)/ringproof run $(ARGS)
 
 test: $(STAMP) ## ruff, mypy and every test that needs no system package (ARGS: more for pytest)
-	@$(BIN)/python -m pytest -n $(TEST_JOBS) -m 'not interop' $(ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_JOBS) -m 'not interop and not prove' $(ARGS)
 
 lint: $(STAMP) ## ruff and mypy alone
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m mypy
 
 prove: $(STAMP) ## tests against software that we did not write (first: make test-deps)
-	@$(BIN)/python -m pytest -m interop $(ARGS)
+	@$(BIN)/python -m pytest -m 'interop or prove' $(ARGS)
 
 test-deps: ## install what `make prove` talks to (Debian and its children; the only target that calls apt)
 	@command -v apt-get >/dev/null || { echo 'make: test-deps knows only apt; install by hand: $(PEERS)' >&2; exit 1; }

@@ -6,12 +6,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from select import select as wait_for
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
@@ -23,6 +24,7 @@ from reference_server.behaviour import PROFILES, Behaviour
 ROOT = Path(__file__).resolve().parents[2]
 RINGPROOF = [sys.executable, "-m", "harness.cli"]
 TIMEOUT_S = 100
+Awaited = TypeVar("Awaited")
 GOOD = (Verdict.PASS, Verdict.UNCLEAR)
 
 
@@ -45,7 +47,9 @@ class Done:
         return json.loads(self.out)
 
 
-def ringproof(*arguments: str | Path, cwd: Path, env: Mapping[str, str] | None = None) -> Done:
+def ringproof(
+    *arguments: str | Path, cwd: Path, env: Mapping[str, str] | None = None, timeout_s: float = TIMEOUT_S
+) -> Done:
     """Run a command to its end."""
     done = subprocess.run(
         [*RINGPROOF, *map(str, arguments)],
@@ -53,10 +57,27 @@ def ringproof(*arguments: str | Path, cwd: Path, env: Mapping[str, str] | None =
         env={**environment(), **(env or {})},
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        timeout=TIMEOUT_S,
+        timeout=timeout_s,
         check=False,
     )
     return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def in_shell(script: str, cwd: Path) -> Done:
+    """What sh makes of a script."""
+    done = subprocess.run(
+        ["sh", "-c", script], cwd=cwd, env=environment(), capture_output=True, timeout=TIMEOUT_S, check=False
+    )
+    return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def wait_until(reached: Callable[[], Awaited], seconds: float = 60.0) -> Awaited:
+    """What `reached` returns once it is something, asked again and again."""
+    end = time.monotonic() + seconds
+    while not (found := reached()):
+        assert time.monotonic() < end, "it did not come to pass"
+        wait_for([], [], [], 0.005)
+    return found
 
 
 @contextmanager
