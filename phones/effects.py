@@ -24,7 +24,7 @@ class Transmit:
 class Heard:
     """A datagram reached the phone. `contact` says whether at its current Contact or at one that it has left.
 
-    `message` is None when the bytes are no SIP message.
+    `message` is as the phone took it, the top Via of a request stamped with its source; None when it is no SIP message.
     """
 
     data: bytes

@@ -213,7 +213,8 @@ class Phone:
         """Take one datagram that arrived at `local`. Never raises for anything a peer can send."""
         former = local != self.local
         try:
-            message = Message.parse(data)
+            # what the phone would write into the top Via of a request, so that its answer finds the way back
+            message = Message.parse(data if data[:4] == b"SIP/" else stamp_via(data, source))
         except SipSyntaxError as error:
             self._hear(data, source, local, "malformed", None)
             answer_bytes = None if former else refusal(data, error)
@@ -226,8 +227,7 @@ class Phone:
             left.receive(message, source, now)
             self._hear(data, source, local, _kind(left.take()), message)
             return
-        stamped = stamp_via(data, source) if message.is_request else data
-        self._transactions.receive(message if stamped is data else Message.parse(stamped), source, now)
+        self._transactions.receive(message, source, now)
         outputs = self._transactions.take()
         self._hear(data, source, local, _kind(outputs), message)
         self._process(outputs, now)
