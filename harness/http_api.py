@@ -112,5 +112,8 @@ def _host(url: str) -> str:
 def _cause(error: BaseException) -> str:
     if isinstance(error, aiohttp.ClientConnectorSSLError) and "WRONG_VERSION_NUMBER" in str(error):
         return "what answers there does not speak TLS"
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        said = " ".join(str(error.certificate_error).split())
+        return f"{said}; the target file's `ca_file` names the CA to trust"
     inner = getattr(error, "os_error", None) or getattr(error, "certificate_error", None) or error
     return " ".join(str(inner).split()) or type(error).__name__

@@ -19,6 +19,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "list": (list,),
     "null": (type(None),),
 }
+_MASKED = re.compile(r"\*{5,}\Z")
 MATCH_LIMIT = 100_000
 """Characters of a value that a regular expression is tried on."""
 
@@ -61,6 +62,9 @@ def _same(wanted: Any, value: Any) -> bool:
         return False
     if isinstance(wanted, bool) or isinstance(value, bool):
         return wanted is value
+    if isinstance(wanted, str) and isinstance(value, str) and _MASKED.match(wanted) and _MASKED.match(value):
+        # both secrets; an escaped one is longer than as it is
+        return True
     if isinstance(value, str) and isinstance(wanted, int | float):
         return str(wanted) == value
     return bool(wanted == value)

@@ -94,7 +94,10 @@ def _certificate(options: ServeOptions, folder: Path) -> tuple[Path, ssl.SSLCont
     ca_file = folder / "ca.pem"
     if options.target_file is not None:
         ca_file = options.target_file.with_suffix(".ca.pem")
-    authority.cert_pem.write_to_path(str(ca_file))
+    try:
+        authority.cert_pem.write_to_path(str(ca_file))
+    except OSError as error:
+        raise HarnessError(f"cannot write {ca_file}: {error.strerror}") from error
     if options.behaviour.api.https is Encryption.PLAINTEXT:
         return ca_file, None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -177,6 +177,13 @@ def _translated(document: Document, error: ValidationError, model: type[BaseMode
         known = sorted(_known_keys(model))
         return ScenarioError(f"unknown key {name!r}", position, did_you_mean(name, known))
     if kind == "missing":
+        # a typo is an unknown key and a missing one: the first says more
+        for other in found:
+            typed = _path(document, other["loc"])
+            if other["type"] == "extra_forbidden" and typed[:-1] == path:
+                hint = did_you_mean(str(typed[-1]), [details["loc"][-1]])
+                if hint:
+                    return ScenarioError(f"unknown key {typed[-1]!r}", document.keys.get(typed, position), hint)
         return ScenarioError(f"the key {details['loc'][-1]!r} is missing", position)
     if kind == "step_verb":
         given = details["input"]

@@ -62,6 +62,10 @@ def command(
         raise UsageError("--mutant, --behaviour and --time virtual are for the embedded reference, not for --target")
     rules = chosen_behaviour(profile, mutant, behaviour)
     target = load_target(Path(target_name)) if live else None
+    if target is not None and target.api.https is not None:
+        from harness.http_api import tls_context
+
+        tls_context(target.ca_file, target.verify)
     cases = chosen_cases(selectors)
     if last_failed:
         cases = _only_last_failed(cases, out)

@@ -90,6 +90,7 @@ def started(*arguments: str | Path, cwd: Path) -> Iterator[subprocess.Popen[byte
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        bufsize=0,  # what has been read ahead is not seen by `line_of`
     )
     try:
         yield process

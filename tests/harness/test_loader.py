@@ -47,7 +47,14 @@ WRONG: list[tuple[str, str, tuple[int, int], str, str]] = [
     ("wrong type", HEAD + "  - request: GET /\n    reply: {status: ok}\n", (8, 21), "valid integer", ""),
     ("no duration", HEAD + "  - wait: soon\n", (7, 11), "a duration such as 2s, 150ms or 1h is wanted", ""),
     ("negative", HEAD + "  - register: {phone: desk, expires: -1}\n", (7, 38), "greater than or equal to 0", ""),
-    ("typo inside", HEAD + "  - register: {phon: desk}\n", (7, 15), "", ""),
+    ("typo inside", HEAD + "  - register: {phon: desk}\n", (7, 16), "unknown key 'phon'", "did you mean 'phone'?"),
+    (
+        "typo of what is needed",
+        "titel: x\nclauses: [SYNC-01]\nsteps: [{wait: 1}]\n",
+        (1, 1),
+        "unknown key 'titel'",
+        "did you mean 'title'?",
+    ),
     ("in parallel", HEAD + "  - parallel:\n      - wait: 1\n      - wait: x\n", (9, 15), "a duration such as", ""),
     (
         "verb in parallel",

@@ -49,9 +49,12 @@ HOLDS: list[tuple[Any, Any]] = [
     ({"absent": True}, ABSENT),
     ({"absent": False}, 0),
     ({"contains": "sip:", "lacks": "tag="}, "<sip:a@b>"),
+    ("*****", "********"),  # masked: as it is, and escaped
     ({"other": 1}, {"other": 1}),  # an object that is no matcher is a plain value
 ]
 FAILS: list[tuple[Any, Any, str]] = [
+    ("*****", "***** ", "is '***** '"),
+    ("****", "*****", "is '*****'"),
     ("a", "b", "is 'b', not 'a'"),
     ("a", ABSENT, "is absent, not 'a'"),
     (True, 1, "is 1, not true"),
