@@ -39,6 +39,12 @@ class Head(_Document):
     model_config = ConfigDict(extra="forbid", alias_generator=lambda name: name.rstrip("_"))
 
 
+class ErrorDocument(Head):
+    """What every command prints with `--format json` when it could not do what it was asked for."""
+
+    error: ErrorObject
+
+
 class Closed(_Document):
     """What closed one count: numbers of Record events, and seconds listened after both."""
 
@@ -135,6 +141,21 @@ class ListDocument(Head):
     scenarios: list[ListedScenario]
 
 
+class ListedMutant(_Document):
+    """One mutant of the reference server."""
+
+    name: str
+    note: str
+    source: str
+    must_break: list[str]
+
+
+class MutantsDocument(Head):
+    """`ringproof list --mutants --format json`."""
+
+    mutants: list[ListedMutant]
+
+
 class ServedDevice(_Document):
     """A device of the seeded account."""
 
@@ -177,3 +198,12 @@ class ServeDocument(_Document):
     target_file: str | None
 
     model_config = ConfigDict(extra="forbid", alias_generator=lambda name: name.rstrip("_"))
+
+
+PRINTED: dict[str, Any] = {
+    "run": RunDocument | ErrorDocument,
+    "list": ListDocument | MutantsDocument | ErrorDocument,
+    "report": ReportDocument | ErrorDocument,
+    "serve": ServeDocument | ErrorDocument,
+}
+"""What each command prints with `--format json`."""

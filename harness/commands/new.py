@@ -55,6 +55,9 @@ def command(name: Path, format_: str) -> int:
     path = name if name.name.endswith(SUFFIX) else name.with_name(name.name + SUFFIX)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {path.parent} is no folder ({error.strerror})") from error
+    try:
         with path.open("x", encoding="utf-8") as file:
             file.write(EXAMPLE.format(path=path))
     except FileExistsError as error:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from reports.record import Record
 
 
+_HEADER = frozenset({"run", "target", "profile", "time", "seed", "cases"})
+
+
 @click.command("report", short_help="Judge a Record on disk again.")
 @click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
 @click.option("--verdicts-only", is_flag=True, help="one line per case")
@@ -35,6 +38,9 @@ def command(run: Path, verdicts_only: bool, strict: bool, format_: str) -> int:
         record = read_record(run)
     except RecordError as error:
         raise UsageError(str(error)) from error
+    lacking = _HEADER - record.header.keys()
+    if lacking:
+        raise UsageError(f"{run}: the Record is damaged: its header has no {', '.join(sorted(lacking))}")
     try:
         verdicts = judge_record(record)
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.commands.behaviours import behaviour_options, chosen_behaviour
-from harness.errors import UsageError
-from harness.output import document, format_option, guarded, print_document
+from harness.errors import HarnessError, UsageError
+from harness.output import document, error_fields, format_option, guarded, print_document
 
 if TYPE_CHECKING:
     from harness.engine import RunResult
@@ -93,18 +93,21 @@ def command(
     played = target.name if target else f"reference ({mutant or profile})"
     console.print(f"ringproof: {cases_of(len(cases))} against {played}, {world}, seed {chosen_seed}")
     with LiveRun(console, [case.address for case in cases]) as live_run:
-        result = Engine(cases, Options(**options, progress=live_run.progress)).run()
+        options |= {"progress": live_run.progress, "notice": console.print}
+        result = Engine(cases, Options(**options)).run()
     code = exit_code(
         [each.verdict for each in result.verdicts],
         planned=result.planned,
         interrupted=result.interrupted,
         broken=bool(result.error),
         strict=strict,
+        left=bool(result.left),
     )
     if format_ == "json":
         print_document(_document(result, options, code))
     else:
-        _summary(result, cases, options, code)
+        chosen = {"target": target_name, "profile": profile, "mutant": mutant, "behaviour": behaviour}
+        _summary(result, cases, options, chosen, code)
     return code
 
 
@@ -154,11 +157,11 @@ def _document(result: RunResult, options: dict[str, Any], code: int) -> dict[str
         verdicts=counts,
         cases=[{**each.as_json(), "evidence": evidence} for each in result.verdicts],
         left=result.left,
-        **({"error": {"kind": "harness", "message": result.error, "hint": ""}} if result.error else {}),
+        **({"error": error_fields(HarnessError(result.error))} if result.error else {}),
     )
 
 
-def _again(result: RunResult, options: dict[str, Any], case: Case) -> str:
+def _again(options: dict[str, Any], chosen: dict[str, Any], case: Case) -> str:
     """The command line that runs one case again."""
     from harness.clauses import SCENARIOS
     from harness.loader import shown
@@ -167,14 +170,15 @@ def _again(result: RunResult, options: dict[str, Any], case: Case) -> str:
     if SCENARIOS not in case.file.parents:
         parts.append(shown(case.file))
     parts += [case.address, "--seed", str(options["seed"])]
-    if options["mutant"]:
-        parts += ["--mutant", options["mutant"]]
+    for name, value in chosen.items():
+        if value not in (None, "reference", "documented"):
+            parts += [f"--{name}", str(value)]
     if options["virtual"]:
         parts += ["--time", "virtual"]
     return " ".join(shlex.quote(part) for part in parts)
 
 
-def _summary(result: RunResult, cases: list[Case], options: dict[str, Any], code: int) -> None:
+def _summary(result: RunResult, cases: list[Case], options: dict[str, Any], chosen: dict[str, Any], code: int) -> None:
     from harness.clauses import catalogue
     from harness.terminal import MARKS, block, blocks, count_words, legend, make_console, promises, unclear_reasons
     from harness.verdicts import Verdict
@@ -188,7 +192,7 @@ def _summary(result: RunResult, cases: list[Case], options: dict[str, Any], code
     for clause, reason in unclear_reasons(result.verdicts).items():
         console.print(f"\nUNCLEAR  {clause}  {reason}")
     for verdict in blocks(result.verdicts, interrupted=result.interrupted):
-        again = _again(result, options, by_address[verdict.address])
+        again = _again(options, chosen, by_address[verdict.address])
         console.print()
         console.print(block(verdict, again, result.folder))
     if result.left:
@@ -207,7 +211,8 @@ def _summary(result: RunResult, cases: list[Case], options: dict[str, Any], code
     if len(result.verdicts) < result.planned:
         console.print(f"{result.planned - len(result.verdicts)} of {result.planned} cases were not begun")
     if result.interrupted:
-        console.print("interrupted: what was created has been removed, what was recorded is whole")
+        removed = "what was recorded is whole" if result.left else "what was created has been removed"
+        console.print(f"interrupted: {removed}")
     if result.error:
         console.print(f"ringproof: {result.error}", style="bold red")
     console.print(f"Record: {result.folder}   judge it again: ringproof report {result.folder} --verdicts-only")

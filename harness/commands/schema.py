@@ -27,6 +27,8 @@ def command(name: str, format_: str) -> int:
 
 def schema(name: str) -> dict[str, Any]:
     """The schema called `name`, with its dialect and a title."""
+    from pydantic import TypeAdapter
+
     from harness import documents
     from harness.scenario import Scenario
     from harness.target import Target
@@ -36,10 +38,7 @@ def schema(name: str) -> dict[str, Any]:
         "scenario": Scenario,
         "target": Target,
         "behaviour": Behaviour,
-        "run": documents.RunDocument,
-        "list": documents.ListDocument,
-        "report": documents.ReportDocument,
-        "serve": documents.ServeDocument,
+        **documents.PRINTED,
     }
-    body = models[name].model_json_schema(by_alias=True)
+    body = TypeAdapter(models[name]).json_schema(by_alias=True)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **body, "title": f"ringproof {name}"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.conftest import Run, Served
+from tests.end_to_end.conftest import CommandLine, Run, Served
 from tests.end_to_end.support import Done, ringproof
 
 SUBSET = ("SYNC-02", "SYNC-06", "SEC-05", "SIP-01", "API-11", "API-01", "SYNC-13")
@@ -80,38 +80,49 @@ def test_the_embedded_reference_serves_both_versions_and_schemes(tmp_path: Path)
 # --- options, in virtual time: they are the same code ----------------------------------------------------------------
 
 
-def quick(*arguments: str, cwd: Path) -> Done:
-    return ringproof("run", *arguments, "--time", "virtual", "--format", "json", cwd=cwd)
+class Quick:
+    """`run` in virtual time and as JSON."""
+
+    def __init__(self, cli: CommandLine) -> None:
+        self._cli = cli
+
+    def __call__(self, *arguments: str) -> Done:
+        return self._cli("run", *arguments, "--time", "virtual", "--format", "json")
 
 
-def test_stop_at_the_first_failure(tmp_path: Path) -> None:
+@pytest.fixture
+def quick(cli: CommandLine) -> Quick:
+    return Quick(cli)
+
+
+def test_stop_at_the_first_failure(cli: CommandLine, quick: Quick, tmp_path: Path) -> None:
     mutant = ("sync/path-registered", "sync/flag-true", "--mutant", "sync-twice", "--seed", "1")
-    done = quick(*mutant, "-x", cwd=tmp_path)
+    done = quick(*mutant, "-x")
     assert done.code == 1
     assert len(done.document["cases"]) == 1
     assert done.document["verdicts"]["fail"] == 1
-    report = ringproof("report", "out/latest", cwd=tmp_path)
+    report = cli("report", "out/latest")
     assert report.code == 1
     assert re.search(r"\d+ of \d+ cases are not in the Record", report.out)
-    rest = quick(*mutant, "--last-failed", cwd=tmp_path).document["cases"]
+    rest = quick(*mutant, "--last-failed").document["cases"]
     assert len(rest) == 8  # what did not run was not fine either
 
 
-def test_last_failed(tmp_path: Path) -> None:
-    first = quick("SYNC-03", "SYNC-04", "--mutant", "sync-ignores-flag", cwd=tmp_path)
+def test_last_failed(cli: CommandLine, quick: Quick, tmp_path: Path) -> None:
+    first = quick("SYNC-03", "SYNC-04", "--mutant", "sync-ignores-flag")
     failed = {case["address"] for case in first.document["cases"] if case["verdict"] != "pass"}
     assert first.code == 1
     assert 0 < len(failed) < len(first.document["cases"])
-    again = quick("--last-failed", cwd=tmp_path)
+    again = quick("--last-failed")
     assert again.code == 0
     assert {case["address"] for case in again.document["cases"]} == failed
-    fine = quick("--last-failed", cwd=tmp_path)
+    fine = quick("--last-failed")
     assert fine.code == 4
     assert "everything was fine in the last run" in fine.document["error"]["message"]
 
 
-def test_last_failed_without_a_last_run(tmp_path: Path) -> None:
-    done = quick("--last-failed", cwd=tmp_path)
+def test_last_failed_without_a_last_run(cli: CommandLine, quick: Quick, tmp_path: Path) -> None:
+    done = quick("--last-failed")
     assert done.code == 4
     assert done.document["error"]["hint"] == "run once without it"
     assert not (tmp_path / "out").exists()
@@ -131,28 +142,28 @@ steps:
 """
 
 
-def test_strict(tmp_path: Path) -> None:
+def test_strict(cli: CommandLine, quick: Quick, tmp_path: Path) -> None:
     (tmp_path / "silent.scenario.yaml").write_text(SILENT)
-    done = quick("silent.scenario.yaml", cwd=tmp_path)
+    done = quick("silent.scenario.yaml")
     assert done.document["verdicts"]["inconclusive"] == 1
     assert done.code == 7
-    assert quick("silent.scenario.yaml", "--strict", cwd=tmp_path).code == 1
+    assert quick("silent.scenario.yaml", "--strict").code == 1
     for strict, code in (((), 7), (("--strict",), 1)):
-        assert ringproof("report", "out/latest", *strict, cwd=tmp_path).code == code
+        assert cli("report", "out/latest", *strict).code == code
 
 
-def test_a_seed_repeats(tmp_path: Path) -> None:
-    documents = [quick("sync/flag-true", "--seed", seed, cwd=tmp_path).document for seed in ("7", "7", "8")]
+def test_a_seed_repeats(cli: CommandLine, quick: Quick, tmp_path: Path) -> None:
+    documents = [quick("sync/flag-true", "--seed", seed).document for seed in ("7", "7", "8")]
     for document in documents:
         assert document.pop("seed") in (7, 8)
     assert documents[0] == documents[1]
     assert documents[0]["run"] != documents[2]["run"]
-    chosen = quick("sync/path-on-v1", cwd=tmp_path).document["seed"]
+    chosen = quick("sync/path-on-v1").document["seed"]
     assert isinstance(chosen, int)
 
 
-def test_verbose_shows_the_wire(tmp_path: Path) -> None:
-    done = ringproof("run", "sync/path-on-v1", "--time", "virtual", "-v", cwd=tmp_path)
+def test_verbose_shows_the_wire(cli: CommandLine, quick: Quick, tmp_path: Path) -> None:
+    done = cli("run", "sync/path-on-v1", "--time", "virtual", "-v")
     assert done.code == 0
     assert "desk -> 127.0.0.1:5060  REGISTER sip:" in done.out
     assert re.search(r"API -> POST http://reference:8000/v1/accounts/\w+/devices/\w+/sync", done.out)
