@@ -12,7 +12,7 @@ from phones.sip.template import Template, hole
 
 def packet(uri: str, name: str, value: str) -> SIPRequest:
     packet: SIPRequest = (
-        SIPRequest(method="MESSAGE", uri=uri, headers=[("A", "1"), (name, f"<{value}>;x"), ("B", value)]) / "body"
+        SIPRequest(method="MESSAGE", uri=uri, headers=[("A", "1"), (f"X{name}", f"<{value}>;x"), ("B", value)]) / "body"
     )
     return packet
 
