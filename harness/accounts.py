@@ -54,6 +54,19 @@ class Device:
     document: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """Something that may have been created although no reply said so: how to find it."""
+
+    listing: str
+    token: str
+    key: str
+    value: str
+
+    def is_it(self, item: Any) -> bool:
+        return isinstance(item, dict) and look_up(item, self.key) == self.value and isinstance(item.get("id"), str)
+
+
 class Tenancy:
     """The accounts and devices of one case. `remove` undoes everything, whatever happened.
 
@@ -70,6 +83,7 @@ class Tenancy:
         self._label = label
         self._accounts: dict[str, Account] = {}
         self._undo: list[tuple[str, str]] = []
+        self._attempts: list[_Attempt] = []
         self._unfinished: dict[asyncio.Task[Any], None] = {}
 
     async def finish(self, making: Coroutine[Any, Any, Result]) -> Result:
@@ -106,26 +120,36 @@ class Tenancy:
             realm = given.realm
             if realm is None:
                 _, reply = await self._must("GET", f"/v2/accounts/{given.account_id}", token)
-                realm = str(look_up(reply, "data.realm"))
+                realm = _text(reply, "data.realm")
             self._accounts[key] = Account(given.account_id, realm, token)
         return self._accounts[key]
 
     async def _log_in(self, api_key: str) -> str:
         _, reply = await self._must("PUT", "/v2/api_auth", "", {"api_key": api_key})
-        return str(look_up(reply, "auth_token"))
+        return _text(reply, "auth_token")
 
     async def _create_account(self, above: Account, which: str) -> Account:
         identifier, realm = await self.finish(self._make_account(above, which))
         _, reply = await self._must("GET", f"/v2/accounts/{identifier}/api_key", above.token)
-        return Account(identifier, realm, await self._log_in(str(look_up(reply, "data.api_key"))))
+        return Account(identifier, realm, await self._log_in(_text(reply, "data.api_key")))
 
     async def _make_account(self, above: Account, which: str) -> tuple[str, str]:
-        _, reply = await self._must(
-            "PUT", f"/v2/accounts/{above.id}", above.token, {"name": f"ringproof {self._label} {which}"}
-        )
-        identifier, realm = str(look_up(reply, "data.id")), str(look_up(reply, "data.realm"))
+        name = f"ringproof {self._label} {which}"
+        attempt = _Attempt(f"/v2/accounts/{above.id}/children", above.token, "name", name)
+        reply = await self._attempted(attempt, f"/v2/accounts/{above.id}", {"name": name})
+        identifier, realm = _text(reply, "data.id"), _text(reply, "data.realm")
         self._undo.append((f"/v2/accounts/{identifier}", above.token))
+        self._attempts.remove(attempt)
         return identifier, realm
+
+    async def _attempted(self, attempt: _Attempt, path: str, data: dict[str, Any]) -> Any:
+        """PUT something; until its id is known it counts as something that may be there."""
+        self._attempts.append(attempt)
+        status, reply = await self._request("PUT", path, attempt.token, data=data, role="setup")
+        if not 200 <= status < 300:
+            self._attempts.remove(attempt)
+            raise _refused("PUT", path, status, reply)
+        return reply
 
     async def create_device(self, name: str, fields: dict[str, Any], which: str) -> Device:
         """A device with SIP credentials of its own; `fields` go over the generated document."""
@@ -148,17 +172,17 @@ class Tenancy:
 
     async def _make_device(self, device: Device) -> None:
         account = device.account
-        _, reply = await self._must("PUT", f"/v2/accounts/{account.id}/devices", account.token, device.wanted)
-        document = look_up(reply, "data")
-        if not isinstance(document, dict) or not isinstance(document.get("id"), str):
-            raise CannotPrepare(f"creating a device: the reply has no data.id: {show(reply)}")
-        device.id, device.document = document["id"], document
-        self._undo.append((f"/v2/accounts/{account.id}/devices/{device.id}", account.token))
+        listing = f"/v2/accounts/{account.id}/devices"
+        attempt = _Attempt(listing, account.token, "username", device.identity.username)
+        reply = await self._attempted(attempt, listing, device.wanted)
+        device.id, device.document = _text(reply, "data.id"), reply["data"]
+        self._undo.append((f"{listing}/{device.id}", account.token))
+        self._attempts.remove(attempt)
 
     async def _must(self, method: str, path: str, token: str, data: Any = ABSENT) -> tuple[int, Any]:
         status, reply = await self._request(method, path, token, data=data, role="setup")
         if not 200 <= status < 300:
-            raise CannotPrepare(f"{method} {path} was refused before the case began: {status} {show(reply)}")
+            raise _refused(method, path, status, reply)
         return status, reply
 
     def adopt(self, path: str, token: str) -> None:
@@ -169,7 +193,7 @@ class Tenancy:
     async def remove(self) -> list[str]:
         """Delete everything, the newest first. Returns what could not be deleted, with the reason."""
         await asyncio.gather(*list(self._unfinished), return_exceptions=True)
-        left = []
+        left = [problem for attempt in self._attempts if (problem := await self._search(attempt))]
         for path, token in reversed(self._undo):
             try:
                 status, reply = await self._request("DELETE", path, token, role="cleanup")
@@ -179,4 +203,35 @@ class Tenancy:
             if status != 404 and not 200 <= status < 300:
                 left.append(f"{path}: {status} {show(reply)}")
         self._undo.clear()
+        self._attempts.clear()
         return left
+
+    async def _search(self, attempt: _Attempt) -> str:
+        """Find what an attempt may have created, to be removed with the rest. Returns why that could not be done."""
+        doubt = f"perhaps something below {attempt.listing} whose {attempt.key} is {attempt.value}"
+        try:
+            status, reply = await self._request("GET", attempt.listing, attempt.token, role="cleanup")
+        except RingproofError as error:
+            return f"{doubt}: {error.message}"
+        items = look_up(reply, "data")
+        if not 200 <= status < 300 or not isinstance(items, list):
+            return f"{doubt}: {status} {show(reply)}"
+        parent = attempt.listing.removesuffix("/children")
+        base = "/v2/accounts" if parent != attempt.listing else attempt.listing
+        if items and all(look_up(item, attempt.key) is ABSENT for item in items):
+            return f"{doubt}: the list does not show it"
+        self._undo += [(f"{base}/{item['id']}", attempt.token) for item in items if attempt.is_it(item)]
+        return ""
+
+
+def _refused(method: str, path: str, status: int, reply: Any) -> CannotPrepare:
+    hint = "; look at the account's auth_token or api_key in the target file" if status in (401, 403) else ""
+    return CannotPrepare(f"{method} {path} was refused before the case began: {status} {show(reply)}{hint}")
+
+
+def _text(reply: Any, path: str) -> str:
+    """A text of a reply that the case cannot do without. Raises CannotPrepare."""
+    value = look_up(reply, path)
+    if not isinstance(value, str) or not value:
+        raise CannotPrepare(f"the reply has no {path}: {show(reply)}")
+    return value

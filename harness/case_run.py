@@ -54,7 +54,7 @@ class CaseRun:
         self._recorder = CaseRecorder(recorder, case.address)
         self._label = f"rp-{run_id}-{number}"
         self._run_id = run_id
-        self._rng = random.Random(f"{seed} {case.address}")
+        self._rng = random.Random(f"{seed} {run_id} {case.address}")
         self._fleet = Fleet(world.wire, world.clock, self._recorder, host=world.target.bind)
         self._phones: dict[str, PhoneAtWork] = {}
         self._saved: dict[str, Any] = {}
@@ -88,7 +88,8 @@ class CaseRun:
         except (CannotPrepare, TargetUnavailable, ApiFailure) as problem:
             error = {"kind": "target", "message": problem.message}
         except templates.TemplateProblem as problem:
-            error = {"kind": "harness", "message": str(problem)}
+            # every template was tried before the run: what does not fit now is what the target has answered
+            error = {"kind": "target", "message": str(problem)}
         except RingproofError as problem:
             error = {"kind": "harness", "message": problem.message}
         except OSError as problem:
@@ -349,7 +350,7 @@ class CaseRun:
 
         async def exchange() -> ApiAnswer:
             answer = await self._api.exchange(method, url, headers, body, "stimulus", at.number, identifier)
-            self._after(method, path, answer, parsed(answer.body))
+            self._after(method, path, token, answer, parsed(answer.body))
             return answer
 
         answer = await self._tenancy.finish(exchange())
@@ -369,7 +370,7 @@ class CaseRun:
             return (await self._tenancy.account(step.token)).token
         return str(templates.fill(step.token, variables))
 
-    def _after(self, method: str, path: str, answer: ApiAnswer, reply: Any) -> None:
+    def _after(self, method: str, path: str, token: str | None, answer: ApiAnswer, reply: Any) -> None:
         """Follow what a step has done to our devices: their documents, and what has to be taken away again."""
         document = reply.get("data") if isinstance(reply, dict) else None
         if not 200 <= answer.status < 300 or not isinstance(document, dict):
@@ -378,13 +379,11 @@ class CaseRun:
             if document.get("id") == at_work.device.id and method in ("POST", "PATCH", "GET"):
                 at_work.device.document = document
         own = self._tenancy.known("own")
-        if (
-            method == "PUT"
-            and own
-            and path.partition("?")[0].endswith("/devices")
-            and isinstance(document.get("id"), str)
-        ):
-            self._tenancy.adopt(f"/v2/accounts/{own.id}/devices/{document['id']}", own.token)
+        rest = path.partition("?")[0].strip("/").split("/")[1:]
+        if method == "PUT" and rest[:1] == ["accounts"] and isinstance(document.get("id"), str):
+            # PUT on an account makes one below it, PUT on a collection one of its items
+            where = "accounts" if len(rest) == 2 else "/".join(rest)
+            self._tenancy.adopt(f"/v2/{where}/{document['id']}", token or (own.token if own else ""))
 
 
 def _reply_spec(wanted: Reply, identifier: str, variables: dict[str, Any]) -> dict[str, Any]:

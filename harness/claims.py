@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+from harness.evidence import is_call_from
 from harness.matchers import ABSENT, look_up, mismatch, show
 from harness.verdicts import Closing
 from phones.sip.index import Message, SipSyntaxError
@@ -64,8 +65,7 @@ class PhoneHistory:
     def is_fence(self, arrival: Arrival) -> bool:
         """Whether a message was asked for as a fence: it carries the token of one."""
         message = arrival.message
-        source = (message.get("from") or "") if message else ""
-        return any(fence["token"] and f":{fence['token']}@" in source for fence in self.fences)
+        return message is not None and any(is_call_from(message, fence["token"]) for fence in self.fences)
 
 
 def read_message(data: bytes) -> Message | None:

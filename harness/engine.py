@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import random
+import signal
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -47,6 +49,7 @@ class Options:
     stop_at_first: bool = False
     progress: Progress | None = None
     watcher: Callable[[Event, bytes], None] | None = None
+    notice: Callable[[str], None] | None = None
 
 
 @dataclass(slots=True)
@@ -120,6 +123,20 @@ class Engine:
         if self._main is not None and not self._main.done():
             self._main.get_loop().call_soon_threadsafe(self._main.cancel)
 
+    def _take_signals(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Ctrl-C, a CI's SIGTERM and a closed terminal end the run the same way: what was made is taken away first."""
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                loop.add_signal_handler(number, self._signalled)
+
+    def _signalled(self) -> None:
+        if self._stopping and self.result.interrupted:
+            if self._options.notice:
+                self._options.notice(f"still removing what {len(self._active)} cases have created on the target")
+            return
+        self.result.interrupted = True
+        self.interrupt()
+
     def _write_header(self) -> None:
         options = self._options
         self._recorder.write(
@@ -187,6 +204,7 @@ class Engine:
     async def _run_real(self) -> None:
         self._recorder.use_clock(asyncio.get_running_loop())
         self._main = asyncio.current_task()
+        self._take_signals(asyncio.get_running_loop())
         options = self._options
         if options.target is not None:
             await self._real_cases(options.target)

@@ -18,12 +18,18 @@ _RAN = frozenset(Verdict) - {Verdict.SKIPPED}
 
 
 def exit_code(
-    verdicts: Iterable[Verdict], *, planned: int, interrupted: bool = False, broken: bool = False, strict: bool = False
+    verdicts: Iterable[Verdict],
+    *,
+    planned: int,
+    interrupted: bool = False,
+    broken: bool = False,
+    strict: bool = False,
+    left: bool = False,
 ) -> int:
     """One number for many verdicts; precedence 2, 3, 1, 7, 5, 0.
 
     `broken`: something of ours failed. `strict`: non_strict and inconclusive count as failures. Fewer verdicts than
-    `planned` cases prove too little.
+    `planned` cases prove too little, and so does a run that has `left` something on the target.
     """
     found = list(verdicts)
     failing = {Verdict.FAIL} | ({Verdict.NON_STRICT, Verdict.INCONCLUSIVE} if strict else set())
@@ -33,7 +39,7 @@ def exit_code(
         return OUR_ERROR
     if any(verdict in failing for verdict in found):
         return FAILED
-    if Verdict.INCONCLUSIVE in found or (found and len(found) < planned):
+    if left or Verdict.INCONCLUSIVE in found or len(found) < planned:
         return PROVES_TOO_LITTLE
     if not any(verdict in _RAN for verdict in found):
         return NOTHING_RAN

@@ -73,6 +73,9 @@ class HttpApi:
                 tls = response._ringproof_tls  # type: ignore[attr-defined]
                 found = tuple((name, value) for name, value in response.headers.items())
                 return ApiAnswer(response.status, found, body, tls)
+        except aiohttp.ClientConnectorCertificateError as error:
+            message = f"the certificate of {_host(call.url)} is not trusted: {_cause(error)}"
+            raise ApiFailure("untrusted", message) from error
         except aiohttp.ClientSSLError as error:
             raise ApiFailure("tls", f"no TLS with {_host(call.url)}: {_cause(error)}") from error
         except aiohttp.ClientConnectorError as error:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from harness.claims import Arrival, Claim, PhoneHistory, RegistrationClaim, ReplyClaim, State, WireClaim, read_message
+from harness.evidence import is_call_from, is_check_sync
 from harness.verdicts import CaseVerdict, ClauseVerdict, Verdict, worst
 from phones.sip.index import Message
 from reports.record import Event, Record
@@ -31,12 +32,18 @@ class CaseJudge:
         self._failures: list[Event] = []
         self._exchanges: list[Event] = []
         self._trace: list[str] = []
+        self._first_n = self._last_n = int(event["n"])
+        self._messages: set[int] = set()
+        self._damage = ""
 
     def feed(self, event: Event, data: bytes) -> None:
         """Take the next event of this case; `data` are the bytes of a message.
 
         Nothing behind a message whose bytes are lost is taken: who knows what it was.
         """
+        self._last_n = event["n"]
+        if event["kind"] == "message":
+            self._messages.add(event["n"])
         self._lost = self._lost or len(data) < event.get("size", 0)
         if self._lost:
             return
@@ -84,6 +91,8 @@ class CaseJudge:
                 claim.arrival(arrival)
 
     def _on_registration(self, event: Event, _: bytes) -> None:
+        if event["status"] and not self._delivered(self._phone(event["phone"]), event):
+            return
         self._phone(event["phone"]).contact = event["contact"]
         for claim in self._claims.values():
             if isinstance(claim, RegistrationClaim):
@@ -151,8 +160,16 @@ class CaseJudge:
         phone.fences.append(event)
 
     def _delivered(self, phone: PhoneHistory, event: Event) -> bool:
-        """Whether the message that a control or fence rests on is in the Record."""
-        return any(arrival.n == event["message"] for arrival in phone.arrivals)
+        """Whether the message that a control, fence or registration rests on is in the Record, and is such a one."""
+        arrival = next((arrival for arrival in phone.arrivals if arrival.n == event["message"]), None)
+        message = arrival.message if arrival else None
+        if message is None:
+            return False
+        if event["kind"] == "control":
+            return is_check_sync(message)
+        if event["kind"] == "fence":
+            return is_call_from(message, event["token"])
+        return not message.is_request and message.method == "REGISTER" and message.status == event["status"]
 
     def _on_mark(self, event: Event, _: bytes) -> None:
         self._seal()
@@ -172,11 +189,22 @@ class CaseJudge:
             if isinstance(claim, WireClaim):
                 claim.seal()
 
+    def doubt(self, record: Record) -> None:
+        """Hold against this case what is missing of its part of the Record: damage must never become a verdict."""
+        for first, last in record.missing:
+            if self._first_n < first and min(first, last) <= self._last_n:
+                self._damage = f"events {first} to {last} of the Record are missing"
+        altered = [n for n in record.altered if n in self._messages]
+        if altered:
+            self._damage = f"the bytes of {len(altered)} of its messages are missing or altered"
+
     # what it all amounts to
 
     def verdict(self) -> CaseVerdict:
         """The judgement on everything fed so far."""
         clauses = tuple(self._clause(clause) for clause in self._start["clauses"])
+        if self._damage:
+            clauses = tuple(ClauseVerdict(each.clause, Verdict.INCONCLUSIVE, self._damage) for each in clauses)
         overall = worst(each.verdict for each in clauses)
         error = self._end["error"] if self._end else None
         if error and error["kind"] == "harness":
@@ -190,6 +218,7 @@ class CaseJudge:
             # rule, expected, actual and why speak of one and the same thing
             fallen.sort(key=lambda each: each.clause not in decisive.clauses)
         reason = decisive.why if decisive is not None else fallen[0].reason if fallen else ""
+        reason = self._damage or reason
         if overall in (Verdict.ERROR, Verdict.SKIPPED, Verdict.UNSUPPORTED) and error:
             reason = error["message"]
         statements = {clause["id"]: clause["statement"] for clause in self._start["clauses"]}
@@ -285,6 +314,8 @@ class CaseJudge:
             return ClauseVerdict(clause, Verdict.SKIPPED, "not encrypted: the virtual world proves nothing about TLS")
         for event in self._failures:
             error = event["error"]
+            if error["kind"] == "untrusted":
+                return ClauseVerdict(clause, Verdict.INCONCLUSIVE, f"{error['message']}; name its CA as ca_file")
             if error.get("alive"):
                 return ClauseVerdict(
                     clause,
@@ -297,6 +328,10 @@ class CaseJudge:
         answered = [event for event in self._exchanges if event.get("tls")]
         if not answered or self._failures or self._end is None or self._end["error"]:
             return ClauseVerdict(clause, Verdict.INCONCLUSIVE, "not every request was answered")
+        if any(isinstance(claim, ReplyClaim) and claim.state is State.BROKEN for claim in self._claims.values()):
+            return ClauseVerdict(
+                clause, Verdict.INCONCLUSIVE, "over HTTPS the API did not do what this case asks of it"
+            )
         return ClauseVerdict(clause, Verdict.PASS)
 
 
@@ -322,5 +357,7 @@ def judge_record(record: Record) -> list[CaseVerdict]:
     """The verdicts that a Record on disk proves."""
     judge = Judge()
     for event, data in record:
-        judge.feed(event, data)
+        judge.feed(event, b"" if event["n"] in record.altered else data)
+    for case in judge.cases.values():
+        case.doubt(record)
     return judge.verdicts()

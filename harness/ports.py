@@ -27,7 +27,7 @@ class ApiAnswer:
 
 
 class ApiFailure(Exception):
-    """There was no reply. `kind`: unreachable, tls, timeout or protocol."""
+    """There was no reply. `kind`: unreachable, tls, untrusted (its certificate), timeout or protocol."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)

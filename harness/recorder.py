@@ -67,6 +67,7 @@ class CaseRecorder:
         self._address = address
         self._changed: asyncio.Event = asyncio.Event()
         self._forgiving = False
+        self._last_response: dict[str, int] = {}
         self._failed: RecordError | None = None
 
     def forgive(self) -> None:
@@ -114,7 +115,7 @@ class CaseRecorder:
         self, phone: str, data: bytes, direction: str, seen: str, contact: str, local: Address, remote: Address
     ) -> None:
         try:
-            self._run.message(
+            event = self._run.message(
                 data,
                 case=self._address,
                 phone=phone,
@@ -124,6 +125,8 @@ class CaseRecorder:
                 local=format_address(local),
                 remote=format_address(remote),
             )
+            if direction == "in" and data[:4] == b"SIP/":
+                self._last_response[phone] = event["n"]
         except RecordError as error:
             # nobody waits for a datagram: the next write of the case says it
             self._failed = error
@@ -140,6 +143,7 @@ class CaseRecorder:
                 reason=changed.reason,
                 expires=changed.expires,
                 contact=format_address(contact),
+                message=self._last_response.get(phone) if changed.status else None,
             )
 
     async def until(self, reached: Callable[[], bool], deadline: Callable[[], float]) -> bool:

@@ -12,6 +12,7 @@ from harness import templates
 from harness.accounts import Device
 from harness.api_session import ApiSession
 from harness.claims import State, WireClaim
+from harness.evidence import is_call_from, is_check_sync
 from harness.loader import StepAt, closing_claim
 from harness.recorder import CaseRecorder
 from harness.scenario import Expect, Never, parse_receives
@@ -67,7 +68,7 @@ class Watch:
         )
         path = f"/v2/accounts/{device.account.id}/devices/{device.id}/sync"
         status, _ = await self._api.prepare("POST", path, device.account.token, role="control")
-        await self._arrival("control", name, started, status, _is_check_sync)
+        await self._arrival("control", name, started, status, is_check_sync)
 
     async def _fence(self, name: str) -> None:
         at_work = self._phones[name]
@@ -78,10 +79,7 @@ class Watch:
         )
         path = f"/v2/accounts/{device.account.id}/devices/{device.id}/quickcall/{token}"
         status, _ = await self._api.prepare("GET", path, device.account.token, role="fence")
-        marker = f":{token}@"
-        await self._arrival(
-            "fence", name, started, status, lambda m: m.method == "INVITE" and marker in (m.get("from") or "")
-        )
+        await self._arrival("fence", name, started, status, lambda message: is_call_from(message, token))
 
     async def _arrival(
         self, kind: str, name: str, started: Event, status: int, wanted: Callable[[Message], bool]
@@ -155,8 +153,3 @@ class Watch:
         # a clock may wake us a little early
         until = self._recorder.now + max(lags) + 0.001
         await self._recorder.until(lambda: all(c.state is not State.OPEN for c in claims), lambda: until)
-
-
-def _is_check_sync(message: Message) -> bool:
-    event = (message.get("event") or "").partition(";")[0].strip()
-    return message.method == "NOTIFY" and event == "check-sync"

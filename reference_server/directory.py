@@ -135,9 +135,7 @@ class Directory:
         for device in list(account.devices.values()):
             self.remove(account, device)
         del self.accounts[account.id]
-        self._tokens = {
-            value: token for value, token in self._tokens.items() if token.account_id != account.id
-        }
+        self._tokens = {value: token for value, token in self._tokens.items() if token.account_id != account.id}
 
     def children(self, account: Account) -> list[Account]:
         """The accounts right below `account`."""

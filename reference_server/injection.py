@@ -56,9 +56,7 @@ class Outcome:
 class Injector:
     """The send boundary: everything that leaves the server passes here once."""
 
-    def __init__(
-        self, faults: Sequence[Fault], agenda: Agenda, emit: Callable[[Effect], None], other: Other
-    ) -> None:
+    def __init__(self, faults: Sequence[Fault], agenda: Agenda, emit: Callable[[Effect], None], other: Other) -> None:
         self._faults = tuple(faults)
         self._agenda = agenda
         self._emit = emit

@@ -97,9 +97,7 @@ class Quickcalls:
         """The Call-ID of a leg A: 36 hex digits and a suffix."""
         return f"{self._runtime.hex(36)}-quickcall"
 
-    def ring(
-        self, aor: Aor, number: str, call_id: str, *, auto_answer: bool, ring_s: float, now: float
-    ) -> None:
+    def ring(self, aor: Aor, number: str, call_id: str, *, auto_answer: bool, ring_s: float, now: float) -> None:
         """Ring the newest contact of `aor`, showing `number`, for at most `ring_s` seconds."""
         rules = self._runtime.behaviour.quickcall
         for contact in self._registrations.recipients(aor, Recipient.NEWEST, now):

@@ -42,9 +42,7 @@ class Binding:
 class Rejected(Exception):
     """The REGISTER is answered with an error."""
 
-    def __init__(
-        self, status: int, reason: str | None = None, headers: tuple[tuple[str, str], ...] = ()
-    ) -> None:
+    def __init__(self, status: int, reason: str | None = None, headers: tuple[tuple[str, str], ...] = ()) -> None:
         super().__init__(status, reason)
         self.status = status
         self.reason = reason
@@ -160,9 +158,7 @@ class Registrar:
                     expires = self._rules.default_expires
                 if expires is None:
                     raise Rejected(400, "Missing Expires")
-                bindings.append(
-                    Binding(_written(value) if len(addresses) == 1 else str(address.uri), expires)
-                )
+                bindings.append(Binding(_written(value) if len(addresses) == 1 else str(address.uri), expires))
         return bindings
 
     def _check_expiry(self, bindings: list[Binding]) -> None:

@@ -65,9 +65,7 @@ class ReferenceServer:
         self._runtime = Runtime(behaviour, rng, self._agenda, self, epoch, sip_host, sip_port)
         self._directory = Directory(rng)
         self._registrations = Registrations(behaviour.registrar)
-        self._injector = Injector(
-            (*behaviour.faults, *faults), self._agenda, self._effects.append, self._other_contact
-        )
+        self._injector = Injector((*behaviour.faults, *faults), self._agenda, self._effects.append, self._other_contact)
         relay = Relay(self._runtime)
         notifier = Notifier(self._runtime, self._registrations, relay)
         self._quickcalls = Quickcalls(self._runtime, self._registrations, relay)

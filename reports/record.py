@@ -13,8 +13,9 @@ have `case`, its address. The kinds and their keys:
   encrypted (null where the case is not over https)
 - `step`: step, line, text, phase (start or end), stimulus (whether what is claimed next counts from its end)
 - `phone`: phone, aor, contact, device
-- `message`: phone, direction (in or out), seen, contact (current or former), local, remote, at, size, first
-- `registration`: phone, state, status, reason, expires, contact
+- `message`: phone, direction (in or out), seen, contact (current or former), local, remote, at, size, crc
+  (CRC-32 of the bytes), first
+- `registration`: phone, state, status, reason, expires, contact, message (number of the response that decided)
 - `request`, `reply`: id, role, method, url, headers, body / id, status, headers, body, tls, error
 - `claim`, `expired`, `closed`: claim, and for `claim` what it says
 - `control`, `fence`: phone, contact, state (started, arrived or missed), token
@@ -26,9 +27,11 @@ have `case`, its address. The kinds and their keys:
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import struct
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,8 +72,8 @@ class RecordWriter:
         self._offset = 0
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._events: BinaryIO = open(folder / EVENTS, "wb", buffering=0)  # noqa: SIM115 (open as long as the run)
-            self._wire: BinaryIO = open(folder / WIRE, "wb", buffering=0)  # noqa: SIM115 (open as long as the run)
+            self._events: BinaryIO = _open_private(folder / EVENTS)
+            self._wire: BinaryIO = _open_private(folder / WIRE)
         except OSError as error:
             raise RecordError(f"cannot write the Record into {folder}: {error.strerror}") from error
 
@@ -87,7 +90,8 @@ class RecordWriter:
         first = masked[: masked.find(b"\r\n")] if b"\r\n" in masked else masked
         text = first[:200].decode("utf-8", "replace")
         event = {"n": self._number, "t": round(t, 6), "kind": "message", **fields}
-        return self._append({**event, "at": at, "size": len(masked), "first": text}, masked)
+        place = {"at": at, "size": len(masked), "crc": zlib.crc32(masked), "first": text}
+        return self._append({**event, **place}, masked)
 
     def _append(self, event: Event, data: bytes) -> Event:
         event = {key: value if key in _OURS else self._masked(value) for key, value in event.items()}
@@ -121,6 +125,11 @@ class RecordWriter:
         self._wire.close()
 
 
+def _open_private(path: Path) -> BinaryIO:
+    """Open for writing, unbuffered; calls and numbers of a live system are nobody else's business."""
+    return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb", buffering=0)
+
+
 @dataclass(slots=True)
 class Record:
     """A Record read from disk. `cut` says what is missing, '' when it is whole."""
@@ -131,6 +140,10 @@ class Record:
     footer: Event | None
     cut: str
     wire: bytes = field(repr=False)
+    missing: tuple[tuple[int, int], ...] = ()
+    """Ranges of event numbers, both ends included, that are not there."""
+    altered: tuple[int, ...] = ()
+    """Numbers of messages whose bytes are not there or not those that were written."""
 
     def data(self, event: Event) -> bytes:
         """The bytes of a `message` event; empty for other events, and where wire.bin was cut."""
@@ -167,15 +180,35 @@ def read_record(folder: Path) -> Record:
         raise RecordError(f"{path}: no Record (the first line is no header)")
     if events[0].get("schema") != SCHEMA:
         raise RecordError(f"{path}: Record schema {events[0].get('schema')!r}; this release reads {SCHEMA}")
+    if not _is_header(events[0]):
+        raise RecordError(f"{path}: the header is damaged")
     footer = events[-1] if events[-1]["kind"] == "footer" else None
     if raw[-1:] != b"\n" and not cut:
         cut = "the last line is not whole"
     if footer is None and not cut:
         cut = "the run was cut off: there is no footer"
-    short = [event for event in events if event["kind"] == "message" and event["at"] + event["size"] > len(wire)]
-    if short and not cut:
-        cut = f"wire.bin ends early: {len(short)} messages are not there"
-    return Record(folder, events[0], events, footer, cut, wire)
+    altered = tuple(event["n"] for event in events if event["kind"] == "message" and not _is_intact(event, wire))
+    missing = tuple(
+        (before["n"] + 1, after["n"] - 1)
+        for before, after in itertools.pairwise(events)
+        if after["n"] != before["n"] + 1
+    )
+    if missing and not cut:
+        cut = f"events are missing or out of order behind number {missing[0][0] - 1}"
+    if altered and not cut:
+        cut = f"the bytes of {len(altered)} messages are missing from wire.bin or were altered"
+    return Record(folder, events[0], events, footer, cut, wire, missing, altered)
+
+
+def _is_header(event: Event) -> bool:
+    texts = all(isinstance(event.get(key), str) for key in ("run", "target", "profile", "time"))
+    cases = event.get("cases")
+    return texts and isinstance(event.get("seed"), int) and isinstance(cases, list) and event["n"] == 0
+
+
+def _is_intact(event: Event, wire: bytes) -> bool:
+    data = wire[event["at"] : event["at"] + event["size"]]
+    return len(data) == int(event["size"]) and zlib.crc32(data) == int(event["crc"])
 
 
 def _is_event(value: Any) -> bool:
@@ -184,9 +217,9 @@ def _is_event(value: Any) -> bool:
         return False
     wanted = {"kind": str, "n": int, "t": int | float}
     if value.get("kind") == "message":
-        wanted |= {"at": int, "size": int}
+        wanted |= {"at": int, "size": int, "crc": int}
     good = all(isinstance(value.get(name), kind) for name, kind in wanted.items())
-    return good and value.get("at", 0) >= 0 and value.get("size", 0) >= 0
+    return good and min(value.get("at", 0), value.get("size", 0)) >= 0
 
 
 def link_latest(out: Path, folder: Path) -> None:

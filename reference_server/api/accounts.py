@@ -40,6 +40,11 @@ class Accounts:
         """GET /accounts/{account}."""
         return Result(account.public)
 
+    def list_children(self, account: Account) -> Result:
+        """GET /accounts/{account}/children."""
+        fields = ("id", "name", "realm")
+        return Result([{key: child.public[key] for key in fields} for child in self._directory.children(account)])
+
     def show_api_key(self, account: Account) -> Result:
         """GET /accounts/{account}/api_key."""
         return Result({"api_key": account.api_key})

@@ -55,9 +55,7 @@ class Authentication:
             return None
         return next((a for a in self._directory.accounts.values() if _normal(a.name) == _normal(name)), None)
 
-    def _issue(
-        self, exchange: Exchange, noun: str, account: Account, owner: str, extra: dict[str, Any]
-    ) -> Result:
+    def _issue(self, exchange: Exchange, noun: str, account: Account, owner: str, extra: dict[str, Any]) -> Result:
         token = self._directory.issue_token(account, exchange.now)
         data = {
             **extra,

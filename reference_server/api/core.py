@@ -187,9 +187,7 @@ class Api:
 
     def _token_text(self, exchange: Exchange) -> str | None:
         for carrier in self._tokens.carriers:
-            value = (
-                exchange.header("x-auth-token") if carrier is Carrier.HEADER else exchange.value("auth_token")
-            )
+            value = exchange.header("x-auth-token") if carrier is Carrier.HEADER else exchange.value("auth_token")
             if isinstance(value, str):
                 return value
         return None
@@ -242,6 +240,7 @@ class Api:
             "show_account": lambda: self._accounts.show(account),
             "delete_account": lambda: self._accounts.delete(account),
             "show_api_key": lambda: self._accounts.show_api_key(account),
+            "list_children": lambda: self._accounts.list_children(account),
             "create_device": lambda: self._devices.create(exchange, account),
             "list_devices": lambda: self._devices.list_all(account),
             "list_status": lambda: self._devices.list_status(account, exchange.now),
@@ -251,9 +250,7 @@ class Api:
             "delete_device": lambda: self._devices.delete(account, device, exchange.now),
             "act_on_device": lambda: self._devices.act(exchange, account, device),
             "sync_device": lambda: self._devices.sync(account, device, exchange.now),
-            "quickcall": lambda: self._quickcall.start(
-                exchange, account, device, exchange.arguments.get("number", "")
-            ),
+            "quickcall": lambda: self._quickcall.start(exchange, account, device, exchange.arguments.get("number", "")),
         }
         return handlers[name]()
 

@@ -57,6 +57,7 @@ def routes(behaviour: Behaviour, version: Version) -> tuple[Route, ...]:
         Route(("user_auth",), {"PUT": "user_auth"}, open=True),
         Route(account, {"PUT": "create_account", "GET": "show_account", "DELETE": "delete_account"}),
         Route((*account, "api_key"), {"GET": "show_api_key"}),
+        Route((*account, "children"), {"GET": "list_children"}),
         Route(devices, {"PUT": "create_device", "GET": "list_devices"}),
         Route((*devices, "status"), {"GET": "list_status"}),
         Route(device, on_device),
