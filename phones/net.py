@@ -104,8 +104,8 @@ class _SocketEndpoint:
         """Send, or lose the datagram as a network would: full buffers and dead peers are no error of a phone."""
         try:
             self._sock.sendto(data, remote)
-        except (OSError, ValueError):
-            # ValueError: what a peer or scenario named as host is no host at all
+        except (OSError, TypeError):
+            # TypeError: what was named as host can be no host
             return
 
     def close(self) -> None:

@@ -44,7 +44,10 @@ REASONS = {
 """Default reason phrases (RFC 3261 21)."""
 
 _VIA = re.compile(rb"\r\n(via|v)[ \t]*:", re.IGNORECASE)
-_STAMP = re.compile(rb""";\s*(received|rport)(?![!%'*+\-.\w`~])(?:\s*=\s*[^;,\s"]*)?""", re.IGNORECASE)
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_STAMP = re.compile(
+    rb""""(?:[^"\\]|\\.)*"|;\s*(received|rport)(?![!%'*+\-.\w`~])(?:\s*=\s*[^;,\s"]*)?""", re.IGNORECASE | re.DOTALL
+)
 _SENT_BY = re.compile(
     r"\s*SIP\s*/\s*2\.0\s*/\s*([\w-]+)\s+(\[[^\]\s]+\]|[^\s;:,\[\]]+)(?:\s*:\s*(\d+))?",
     re.IGNORECASE | re.ASCII,
@@ -108,7 +111,10 @@ def stamp_via(data: bytes, source: Address) -> bytes:
         end = data.find(b"\r\n", end + 2)
     top = first_element(data[start.end() : end])
     rport = b";rport=%d" % source[1]
-    stamped = _STAMP.sub(lambda stamp: rport if stamp[1].lower() == b"rport" else b"", top)
+    stamped, lowered = top, top.lower()
+    if b"rport" in lowered or b"received" in lowered:
+        replaced = {b"rport": rport, b"received": b""}
+        stamped = _STAMP.sub(lambda found: replaced[found[1].lower()] if found[1] else found[0], top)
     sent_by = _SENT_BY.match(top.decode("latin-1"))
     if rport in stamped or sent_by is None or sent_by[2].strip("[]") != source[0]:
         stamped += b";received=" + source[0].encode()
@@ -122,7 +128,7 @@ def response_target(message: Message) -> Address:
 
     Raises SipSyntaxError when the Via names no host.
     """
-    top = message.top_via
+    top = _QUOTED.sub('""', message.top_via)
     sent_by = _SENT_BY.match(top)
     if sent_by is None:
         raise SipSyntaxError("no valid Via")

@@ -148,7 +148,7 @@ def test_nobody_there_is_no_error() -> None:
         box = Box()
         endpoint, gone = wire.open(box), wire.open(Box())
         gone.close()
-        for remote in (gone.local, ("a..b", 5060), ("::1", 5060)):
+        for remote in (gone.local, ("a..b", 5060), ("é..b", 5060), ("host\0", 5060), ("::1", 5060)):
             endpoint.send(b"x", remote)
         endpoint.send(b"x" * 70_000, endpoint.local)
         endpoint.send(b"still here", endpoint.local)

@@ -297,6 +297,7 @@ def test_the_longest_interval_of_all() -> None:
         ([("Contact", "<sip:desk@192.0.2.10:5062>;expires=50")], 50),
         ([("m", "<sip:desk@192.0.2.10:5062>; Expires = \"50\"")], 50),
         ([("Contact", "<sip:x@b>;expires=9, <sip:desk@192.0.2.10:5062>;q=1;expires=50"), ("Expires", "70")], 50),
+        ([("m", "<sip:desk@192.0.2.10:5062>;expires=50"), ("m", "<sip:desk@192.0.2.10:50620>;expires=9")], 50),
         ([("m", "<sip:desk@192.0.2.10:50620>;expires=9"), ("m", "<sip:desk@192.0.2.10:5062>;expires=50")], 50),
         ([("Contact", "<sip:desk@192.0.2.10:5062>"), ("Expires", "70")], 70),
         ([("Contact", "<sip:desk@192.0.2.10:5062>;expires=²"), ("Expires", "70")], 70),

@@ -253,6 +253,10 @@ def test_request_and_response_share_a_hash(cseq: str) -> None:
     assert answer_to(NOTIFY, CSeq=cseq).hashret() == NOTIFY.hashret() == b"c1 7"
 
 
+def test_a_hash_of_any_bytes() -> None:
+    assert SIP(ON_THE_WIRE.replace(b"c1", b"\xff")).hashret() == b"\xff 7"
+
+
 # --- captures --------------------------------------------------------------------------------------------------------
 
 

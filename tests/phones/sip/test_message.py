@@ -114,7 +114,9 @@ def test_the_response_to_whatever_can_be_read_can_be_read(data: bytes) -> None:
         # what the sender says about itself is not believed
         ("SIP/2.0/UDP 192.0.2.1;received=198.51.100.6", EDGE, "SIP/2.0/UDP 192.0.2.1"),
         ("SIP/2.0/UDP h;rport=99;received=198.51.100.6", EDGE, "SIP/2.0/UDP h;rport=5060;received=192.0.2.1"),
-        ('SIP/2.0/UDP 198.51.100.6:7"x;rport=""', EDGE, 'SIP/2.0/UDP 198.51.100.6:7"x;rport=5060";received=192.0.2.1"'),
+        # quoted strings are left alone
+        ('SIP/2.0/UDP h:7"x;rport=""', EDGE, 'SIP/2.0/UDP h:7"x;rport=";received=192.0.2.1"'),
+        ('SIP/2.0/UDP h;x="\\;received=";rport', EDGE, 'SIP/2.0/UDP h;x="\\;received=";rport=5060;received=192.0.2.1'),
         ("SIP/2.0/UDP h;rport = 99;rport", EDGE, "SIP/2.0/UDP h;rport=5060;rport=5060;received=192.0.2.1"),
         # IPv6: brackets in sent-by, none in received
         ("SIP/2.0/UDP [2001:db8::1]:9", ("2001:db8::1", 7), "SIP/2.0/UDP [2001:db8::1]:9"),
@@ -164,6 +166,7 @@ def test_what_needs_no_stamp_is_the_same_object(data: bytes) -> None:
         ("SIP/2.0/UDP h:5080;received=192.0.2.7", ("192.0.2.7", 5080)),
         ("SIP/2.0/UDP h:5080;RPORT=9;Received=192.0.2.7", ("192.0.2.7", 9)),
         ("SIP/2.0/UDP h:5080;rport", ("h", 5080)),
+        ('SIP/2.0/UDP h:5080;x=";received=192.0.2.7;rport=9"', ("h", 5080)),
         ("SIP/2.0/UDP [2001:db8::1]", ("2001:db8::1", 5060)),
         ("SIP/2.0/UDP [2001:db8::1]:7;received=2001:db8::2", ("2001:db8::2", 7)),
         ("SIP/2.0/WS-X h:05080", ("h", 5080)),
