@@ -180,7 +180,8 @@ def read_record(folder: Path) -> Record:
         raise RecordError(f"{path}: no Record (the first line is no header)")
     if events[0].get("schema") != SCHEMA:
         raise RecordError(f"{path}: Record schema {events[0].get('schema')!r}; this release reads {SCHEMA}")
-    if not _is_header(events[0]):
+    header = _header(events[0])
+    if header is None:
         raise RecordError(f"{path}: the header is damaged")
     footer = events[-1] if events[-1]["kind"] == "footer" else None
     if raw[-1:] != b"\n" and not cut:
@@ -196,14 +197,18 @@ def read_record(folder: Path) -> Record:
     if missing and not cut:
         cut = f"events are missing or out of order behind number {missing[0][0] - 1}"
     if altered and not cut:
-        cut = f"the bytes of {len(altered)} messages are missing from wire.bin or were altered"
-    return Record(folder, events[0], events, footer, cut, wire, missing, altered)
+        ends = len(wire) < max(event["at"] + event["size"] for event in events if event["kind"] == "message")
+        what = "ends early: {} messages are not there" if ends else "was altered: {} messages are not what was written"
+        cut = "wire.bin " + what.format(len(altered))
+    return Record(folder, header, events, footer, cut, wire, missing, altered)
 
 
-def _is_header(event: Event) -> bool:
-    texts = all(isinstance(event.get(key), str) for key in ("run", "target", "profile", "time"))
-    cases = event.get("cases")
-    return texts and isinstance(event.get("seed"), int) and isinstance(cases, list) and event["n"] == 0
+def _header(event: Event) -> Event | None:
+    """The header with everything that it may say, None when something in it is of the wrong kind."""
+    kinds = {"run": str, "target": str, "profile": str, "time": str, "seed": int, "cases": list}
+    header = {key: kind() for key, kind in kinds.items()} | event
+    good = event["n"] == 0 and all(isinstance(header[key], kind) for key, kind in kinds.items())
+    return header if good else None
 
 
 def _is_intact(event: Event, wire: bytes) -> bool:

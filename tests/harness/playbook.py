@@ -17,6 +17,13 @@ def notify(event: str = "check-sync", *, call_id: str = "call-1", headers: tuple
     return request("NOTIFY", "sip:desk@127.0.0.1:5001", [*_common("NOTIFY", call_id), ("Event", event), *headers])
 
 
+def registered(status: int) -> bytes:
+    """The response that decides a registration."""
+    headers = [("Via", "SIP/2.0/UDP h;branch=z9hG4bKr"), ("From", "<sip:a@r>;tag=1"), ("To", "<sip:a@r>;tag=2")]
+    lines = [f"SIP/2.0 {status} x", *(f"{name}: {value}" for name, value in headers)]
+    return "\r\n".join([*lines, "Call-ID: reg", "CSeq: 1 REGISTER", "Content-Length: 0", "", ""]).encode()
+
+
 def invite(token: str) -> bytes:
     """The INVITE of a fence."""
     return request("INVITE", "sip:desk@127.0.0.1:5001", _common("INVITE", f"fence-{token}", f"<sip:{token}@r>;tag=1"))
@@ -210,8 +217,10 @@ class Play:
         return self
 
     def registration(self, state: str, status: int = 200, *, phone: str = "desk", contact: str = NEW) -> Play:
-        """A phone's registration changed."""
-        self._write("registration", phone=phone, state=state, status=status, reason="x", expires=0, contact=contact)
+        """A phone's registration changed; by a response, unless `status` is 0."""
+        n = self.message(answer(status), phone=phone) if status else None
+        said = {"state": state, "status": status, "reason": "x", "expires": 0, "contact": contact, "message": n}
+        self._write("registration", phone=phone, **said)
         return self
 
     def end(self, kind: str = "", message: str = "") -> Play:

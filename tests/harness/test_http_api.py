@@ -105,7 +105,7 @@ def test_tls_is_described(tmp_path: Path) -> None:
     assert tls["verified"] is False
     with pytest.raises(ApiFailure, match="certificate verify failed") as caught:
         asyncio.run(run(ca_file=None, verify=True))
-    assert caught.value.kind == "tls"
+    assert caught.value.kind == "untrusted"
 
 
 def test_plain_where_tls_was_promised() -> None:
@@ -115,7 +115,7 @@ def test_plain_where_tls_was_promised() -> None:
 
     with pytest.raises(ApiFailure, match="does not speak TLS") as caught:
         asyncio.run(run())
-    assert caught.value.kind == "tls"
+    assert caught.value.kind == "untrusted"
 
 
 def test_nobody_is_there() -> None:
