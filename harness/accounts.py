@@ -145,7 +145,12 @@ class Tenancy:
     async def _attempted(self, attempt: _Attempt, path: str, data: dict[str, Any]) -> Any:
         """PUT something; until its id is known it counts as something that may be there."""
         self._attempts.append(attempt)
-        status, reply = await self._request("PUT", path, attempt.token, data=data, role="setup")
+        try:
+            status, reply = await self._request("PUT", path, attempt.token, data=data, role="setup")
+        except NotOffered:
+            # there is nowhere to send it to
+            self._attempts.remove(attempt)
+            raise
         if not 200 <= status < 300:
             self._attempts.remove(attempt)
             raise _refused("PUT", path, status, reply)

@@ -235,22 +235,22 @@ def test_the_examples_of_the_help_run(cli: CommandLine, tmp_path: Path) -> None:
 # --- new --------------------------------------------------------------------------------------------------------------
 
 
-def test_a_new_scenario_runs_green(tmp_path: Path) -> None:
-    done = ringproof("new", "mine/first", cwd=tmp_path)
+def test_a_new_scenario_runs_green(cli: CommandLine, tmp_path: Path) -> None:
+    done = cli("new", "mine/first")
     assert done.code == 0
     [command] = re.findall(r"Run it:  ringproof (.*)$", done.out, re.MULTILINE)
     assert command == "run mine/first.scenario.yaml"
     assert f"Run it:  ringproof {command}" in (tmp_path / "mine" / "first.scenario.yaml").read_text()
     for arguments in (command.split(), ["run", "mine"], ["run", "mine/first.scenario.yaml", "first"]):
-        run = ringproof(*arguments, "--time", "virtual", cwd=tmp_path)
+        run = cli(*arguments, "--time", "virtual")
         assert (run.code, run.err) == (0, ""), run.out
         assert "2 pass" in run.out
     on_sockets = ringproof(*command.split(), cwd=tmp_path)
     assert on_sockets.code == 0, on_sockets.out
-    again = ringproof("new", "mine/first", cwd=tmp_path)
+    again = cli("new", "mine/first")
     assert (again.code, again.out) == (4, "")
     assert "is there already" in again.err
-    document = json.loads(ringproof("new", "mine/second.scenario.yaml", "--format", "json", cwd=tmp_path).out)
+    document = json.loads(cli("new", "mine/second.scenario.yaml", "--format", "json").out)
     assert document["cases"] == ["mine/second[v1]", "mine/second[v2]"]
 
 

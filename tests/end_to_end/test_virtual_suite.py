@@ -18,12 +18,13 @@ from tests.end_to_end.support import GOOD, ringproof, run
 
 SUBSET = (
     "path-two-contacts",
-    "flag-odd-values",
-    "twice-quickly",
-    "security",
-    "tokens",
-    "registration",
-    "sync/flag-true",
+    "sync/flag-odd-values[v2]",
+    "sync/twice-quickly[v2]",
+    "security/no-token",
+    "injection-by-username",
+    "api/tokens[v2-https]",
+    "registration/challenge",
+    "flag-true",
 )
 ADDRESSES = [case.address for case in load_cases(shipped())]
 

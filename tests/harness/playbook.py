@@ -219,7 +219,14 @@ class Play:
     def registration(self, state: str, status: int = 200, *, phone: str = "desk", contact: str = NEW) -> Play:
         """A phone's registration changed; by a response, unless `status` is 0."""
         n = self.message(answer(status), phone=phone) if status else None
-        said = {"state": state, "status": status, "reason": "x", "expires": 0, "contact": contact, "message": n}
+        said: dict[str, Any] = {
+            "state": state,
+            "status": status,
+            "reason": "x",
+            "expires": 0,
+            "contact": contact,
+            "message": n,
+        }
         self._write("registration", phone=phone, **said)
         return self
 

@@ -115,7 +115,7 @@ def test_plain_where_tls_was_promised() -> None:
 
     with pytest.raises(ApiFailure, match="does not speak TLS") as caught:
         asyncio.run(run())
-    assert caught.value.kind == "untrusted"
+    assert caught.value.kind == "tls"
 
 
 def test_nobody_is_there() -> None:

@@ -17,10 +17,15 @@ from reports.secrets import Secrets
 OPTIONS = b"OPTIONS sip:a SIP/2.0\r\nCall-ID: 1\r\n\r\n"
 
 
+HEADER = {
+    "schema": 1, "run": "abc", "cases": ["a/one"], "target": "t", "profile": "p", "time": "virtual", "seed": 1
+}  # fmt: skip
+
+
 def written(folder: Path, *, footer: bool = True, secrets: Secrets | None = None) -> Path:
     """A small Record."""
     writer = RecordWriter(folder, secrets or Secrets())
-    writer.write("header", 0.0, schema=1, run="abc", cases=["a/one"], target="t", profile="p", time="virtual", seed=1)
+    writer.write("header", 0.0, **HEADER)
     writer.write("case", 0.1, case="a/one")
     writer.message(0.25, OPTIONS, case="a/one", phone="desk", direction="in")
     writer.message(1.5, b"\x00\xff", case="a/one", phone="desk", direction="in")
@@ -59,7 +64,7 @@ def test_any_messages_are_read_back(
 ) -> None:
     folder = tmp_path_factory.getbasetemp() / "any-record"
     writer = RecordWriter(folder, Secrets())
-    writer.write("header", 0.0, schema=1)
+    writer.write("header", 0.0, **HEADER)
     for t, data, fields in messages:
         writer.message(t, data, **fields)
     writer.write("footer", 9.0)
@@ -77,7 +82,7 @@ def test_the_consumer_sees_what_was_written(tmp_path: Path) -> None:
     secrets, seen = Secrets(), []
     secrets.add("s3cret")
     writer = RecordWriter(tmp_path, secrets, lambda event, data: seen.append((event, data)))
-    writer.write("header", 0.0, schema=1)
+    writer.write("header", 0.0, **HEADER)
     event = writer.write("reply", 1.0, body='{"password": "s3cret"}', headers=[["X", "s3cret"]])
     writer.message(2.0, b"INVITE sip:s3cret SIP/2.0\r\n\r\n")
     writer.write("footer", 3.0)
@@ -94,7 +99,7 @@ def test_no_secret_breaks_the_file(tmp_path: Path, secret: str) -> None:
     secrets = Secrets()
     secrets.add(secret)
     writer = RecordWriter(tmp_path, secrets)
-    writer.write("header", 0.0, schema=1)
+    writer.write("header", 0.0, **HEADER)
     body = json.dumps({"password": secret, "n": 12345})
     event = writer.write(
         "reply", 12345.12345, body=body, number=12345, phone="phone", state="arrived", spec={"x": secret}
@@ -134,7 +139,7 @@ def test_cut_at_every_octet_it_is_said(tmp_path: Path, name: str) -> None:
 def test_without_wire_it_is_cut(tmp_path: Path) -> None:
     (written(tmp_path) / WIRE).unlink()
     record = read_record(tmp_path)
-    assert record.cut == "wire.bin ends early: 2 messages are not there"
+    assert "2 messages are not there" in record.cut
     assert [data for _, data in record] == [b""] * 6
 
 
