@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from harness.errors import TargetUnavailable
@@ -12,6 +13,7 @@ from harness.matchers import ABSENT
 from harness.ports import ApiAnswer, ApiCall, ApiFailure
 from harness.recorder import CaseRecorder
 from harness.world import World
+from reports.record import RecordError
 
 _SECRET_KEYS = frozenset({"auth_token", "api_key", "password", "credentials"})
 
@@ -70,18 +72,20 @@ class ApiSession:
             self._recorder.write("reply", id=identifier, role=role, step=step, error=error)
             raise TargetUnavailable(failure.message) from failure
         self._learn_secrets(answer.body)
-        self._recorder.write(
-            "reply",
-            id=identifier,
-            role=role,
-            step=step,
-            status=answer.status,
-            headers=[list(header) for header in answer.headers],
-            body=answer.body.decode("utf-8", "backslashreplace"),
-            tls=answer.tls,
-            latency=round(self._recorder.now - started, 6),
-            error=None,
-        )
+        # where the Record cannot be written the next event says so: what was created must be known first
+        with suppress(RecordError):
+            self._recorder.write(
+                "reply",
+                id=identifier,
+                role=role,
+                step=step,
+                status=answer.status,
+                headers=[list(header) for header in answer.headers],
+                body=answer.body.decode("utf-8", "backslashreplace"),
+                tls=answer.tls,
+                latency=round(self._recorder.now - started, 6),
+                error=None,
+            )
         return answer
 
     def identifier(self, step: str) -> str:
