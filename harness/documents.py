@@ -53,15 +53,11 @@ class Closed(_Document):
     lag_s: float
 
 
-class ClauseVerdictObject(_Document):
-    """The verdict on one clause in one case."""
-
-    verdict: VerdictName
-    reason: str
-
-
 class JudgedCase(_Document):
-    """One case. `decisive` are numbers of Record events; `encrypted` is null where the case is not over https."""
+    """One case. `decisive` are numbers of Record events; `encrypted` is null where the case is not over https.
+
+    `closed_by` is the last of `closings`, null where no count had to be closed.
+    """
 
     address: str
     file: str
@@ -69,14 +65,16 @@ class JudgedCase(_Document):
     verdict: VerdictName
     reason: str
     clauses: list[str]
-    clause_verdicts: dict[str, ClauseVerdictObject]
+    clause_verdicts: dict[str, VerdictName]
+    clause_reasons: dict[str, str]
     expected: str
     actual: str
     why: str
     duration_s: float
     encrypted: bool | None
     decisive: list[int]
-    closed_by: list[Closed]
+    closed_by: Closed | None
+    closings: list[Closed]
     evidence: str
 
 

@@ -230,7 +230,7 @@ def _phones_of(step: Step) -> list[str]:
         return [parse_receives(step.never)[0]]
     if isinstance(step, Send):
         return [step.send.phone]
-    for verb in ("unregister", "move", "control", "create"):
+    for verb in ("unregister", "move", "control", "create", "expire"):
         if hasattr(step, verb):
             return list(getattr(step, verb))
     return []
@@ -363,12 +363,15 @@ def _matches(case: Case, selector: str) -> bool:
     chapter, _, name = base.partition("/")
     if selector in (case.address, base, chapter, name, *case.scenario.clauses):
         return True
-    if selector.upper() == selector and any(
-        chapter_of(clause) == selector.rstrip("-") for clause in case.scenario.clauses
-    ):
+    if any(is_clause_or_prefix(selector, clause) for clause in case.scenario.clauses):
         return True
     escaped = selector.replace("[", "[[]")
     return any(fnmatch.fnmatchcase(text, escaped) for text in (case.address, base, *case.scenario.clauses))
+
+
+def is_clause_or_prefix(selector: str, clause: str) -> bool:
+    """Whether `selector` is the clause itself or its prefix, SYNC of SYNC-02."""
+    return selector in (clause, chapter_of(clause), f"{chapter_of(clause)}-")
 
 
 def shipped() -> list[Path]:

@@ -262,6 +262,12 @@ class Wait(Step):
     wait: Duration
 
 
+class Expire(Step):
+    """Wait until the registrations of phones are over, after the time that was granted and a second more."""
+
+    expire: OneOrMore
+
+
 class Mark(Step):
     """Open a new window: what arrived before does not count for what is claimed after."""
 
@@ -295,6 +301,7 @@ VERBS = (
     "expect",
     "never",
     "wait",
+    "expire",
     "mark",
     "send",
     "create",
@@ -319,6 +326,7 @@ AnyStep = Annotated[
     | Annotated[Expect, Tag("expect")]
     | Annotated[Never, Tag("never")]
     | Annotated[Wait, Tag("wait")]
+    | Annotated[Expire, Tag("expire")]
     | Annotated[Mark, Tag("mark")]
     | Annotated[Send, Tag("send")]
     | Annotated[Create, Tag("create")]

@@ -130,6 +130,19 @@ def blocks(verdicts: Iterable[CaseVerdict], *, interrupted: bool = False) -> lis
     return [each for each in verdicts if each.verdict in wanted]
 
 
+def grouped(verdicts: Iterable[CaseVerdict]) -> list[tuple[CaseVerdict, list[CaseVerdict]]]:
+    """Cases that fell for the same reason, told once: the first, and those like it."""
+    found: dict[tuple[object, ...], tuple[CaseVerdict, list[CaseVerdict]]] = {}
+    for each in verdicts:
+        fallen = tuple(clause.clause for clause in each.clauses if clause.verdict is each.verdict)
+        key = (each.verdict, fallen, scenario_of(each.address), each.why, each.expected)
+        if key in found:
+            found[key][1].append(each)
+        else:
+            found[key] = (each, [])
+    return list(found.values())
+
+
 def cases_of(count: int) -> str:
     """`1 case`, `2 cases`."""
     return f"{count} case{'s' if count != 1 else ''}"

@@ -61,6 +61,10 @@ class Closing:
     lag_s: float
 
 
+def _closing(closing: Closing) -> dict[str, Any]:
+    return {"control": closing.control, "fence": closing.fence, "lag_s": closing.lag_s}
+
+
 @dataclass(frozen=True, slots=True)
 class CaseVerdict:
     """The judgement of one case: what decided, in words and by record ids."""
@@ -91,16 +95,14 @@ class CaseVerdict:
             "verdict": self.verdict.value,
             "reason": self.reason,
             "clauses": [each.clause for each in self.clauses],
-            "clause_verdicts": {
-                each.clause: {"verdict": each.verdict.value, "reason": each.reason} for each in self.clauses
-            },
+            "clause_verdicts": {each.clause: each.verdict.value for each in self.clauses},
+            "clause_reasons": {each.clause: each.reason for each in self.clauses if each.reason},
             "expected": self.expected,
             "actual": self.actual,
             "why": self.why,
             "duration_s": self.duration_s,
             "encrypted": self.encrypted,
             "decisive": list(self.decisive),
-            "closed_by": [
-                {"control": each.control, "fence": each.fence, "lag_s": each.lag_s} for each in self.closed_by
-            ],
+            "closed_by": _closing(self.closed_by[-1]) if self.closed_by else None,
+            "closings": [_closing(each) for each in self.closed_by],
         }

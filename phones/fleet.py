@@ -73,6 +73,16 @@ class RunningPhone:
         self.phone.register(self._fleet.clock.time(), expires=expires, refresh=refresh)
         return await self._outcome()
 
+    def seconds_registered(self) -> float:
+        """How long the registration lasts without a refresh, 0 when there is none."""
+        end = self.phone.registered_until
+        return 0.0 if end is None else max(0.0, end - self._fleet.clock.time())
+
+    async def expired(self) -> None:
+        """Wait until the registration is over. A phone that refreshes never comes to that."""
+        while self.phone.registered_until is not None:
+            await self._outcome()
+
     async def unregister(self) -> Changed:
         """Unregister and wait for the outcome. An unregistered phone stays so without a message."""
         if self.phone.state == "idle":

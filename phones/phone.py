@@ -168,6 +168,11 @@ class Phone:
         return self._registration.state
 
     @property
+    def registered_until(self) -> float | None:
+        """When the registration ends unless it is refreshed, in seconds of the caller's clock; None without one."""
+        return self._registration.deadlines.get("expiry")
+
+    @property
     def contact(self) -> str:
         """The URI that the phone registers as its Contact."""
         return f"sip:{self.identity.user}@{format_address(self.local)}"

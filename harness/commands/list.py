@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,14 +24,17 @@ def command(selectors: tuple[str, ...], show_mutants: bool, format_: str) -> int
     """
     from harness.clauses import catalogue
     from harness.commands.run import chosen_cases
+    from harness.loader import is_clause_or_prefix
     from reference_server.mutants import MUTANTS
 
     if show_mutants:
         return _mutants(format_)
     cases = chosen_cases(selectors)
     known = catalogue()
+    everything = chosen_cases(tuple(each for each in selectors if Path(each).exists()))
+    asked = [name for name in known if any(is_clause_or_prefix(each, name) for each in selectors)]
     named = {name for case in cases for name in case.scenario.clauses}
-    wanted = [name for name in known if not selectors or name in named]
+    wanted = asked or [name for name in known if not selectors or name in named]
     clauses = [
         {
             "id": name,
@@ -39,7 +43,7 @@ def command(selectors: tuple[str, ...], show_mutants: bool, format_: str) -> int
             "level": known[name].level,
             "unclear": known[name].unclear,
             "profiles": known[name].profiles,
-            "scenarios": sorted({_base(case) for case in cases if name in case.scenario.clauses}),
+            "scenarios": sorted({_base(case) for case in everything if name in case.scenario.clauses}),
             "mutants": sorted(mutant.name for mutant in MUTANTS.values() if name in mutant.must_break),
         }
         for name in wanted

@@ -95,19 +95,22 @@ def command(
     with LiveRun(console, [case.address for case in cases]) as live_run:
         options |= {"progress": live_run.progress, "notice": console.print}
         result = Engine(cases, Options(**options)).run()
+    unproved = _unproved(selectors, result)
     code = exit_code(
         [each.verdict for each in result.verdicts],
         planned=result.planned,
         interrupted=result.interrupted,
         broken=bool(result.error),
         strict=strict,
-        left=bool(result.left),
+        left=bool(result.left or unproved),
     )
     if format_ == "json":
         print_document(_document(result, options, code))
     else:
         chosen = {"target": target_name, "profile": profile, "mutant": mutant, "behaviour": behaviour}
         _summary(result, cases, options, chosen, code)
+        for clause in unproved:
+            console.print(f"{clause} was asked for and could not be proved here: every verdict on it is skipped")
     return code
 
 
@@ -161,6 +164,15 @@ def _document(result: RunResult, options: dict[str, Any], code: int) -> dict[str
     )
 
 
+def _unproved(selectors: tuple[str, ...], result: RunResult) -> list[str]:
+    """Clauses that were selected by name and have been skipped in every case."""
+    from harness.verdicts import Verdict
+
+    verdicts = [each for case in result.verdicts for each in case.clauses if each.clause in selectors]
+    tested = {each.clause for each in verdicts if each.verdict is not Verdict.SKIPPED}
+    return sorted({each.clause for each in verdicts} - tested)
+
+
 def _again(options: dict[str, Any], chosen: dict[str, Any], case: Case) -> str:
     """The command line that runs one case again."""
     from harness.clauses import SCENARIOS
@@ -180,7 +192,18 @@ def _again(options: dict[str, Any], chosen: dict[str, Any], case: Case) -> str:
 
 def _summary(result: RunResult, cases: list[Case], options: dict[str, Any], chosen: dict[str, Any], code: int) -> None:
     from harness.clauses import catalogue
-    from harness.terminal import MARKS, block, blocks, count_words, legend, make_console, promises, unclear_reasons
+    from harness.terminal import (
+        MARKS,
+        block,
+        blocks,
+        count_words,
+        grouped,
+        legend,
+        make_console,
+        plain,
+        promises,
+        unclear_reasons,
+    )
     from harness.verdicts import Verdict
 
     console = make_console()
@@ -191,10 +214,12 @@ def _summary(result: RunResult, cases: list[Case], options: dict[str, Any], chos
         console.print(line, style=MARKS[clause_verdict][1] if clause_verdict is not Verdict.PASS else None)
     for clause, reason in unclear_reasons(result.verdicts).items():
         console.print(f"\nUNCLEAR  {clause}  {reason}")
-    for verdict in blocks(result.verdicts, interrupted=result.interrupted):
+    for verdict, alike in grouped(blocks(result.verdicts, interrupted=result.interrupted)):
         again = _again(options, chosen, by_address[verdict.address])
         console.print()
         console.print(block(verdict, again, result.folder))
+        if alike:
+            console.print(plain(f"  also      {', '.join(each.address for each in alike)}"))
     if result.left:
         console.print()
         console.print(f"LEFT BEHIND on the target, please remove: {len(result.left)}", style="bold red")
