@@ -105,9 +105,7 @@ class Bench:
         self.server.receive(data, source, self.now)
         self._collect()
 
-    def raw(
-        self, method: str, target: str, headers: Sequence[tuple[str, str]] = (), body: bytes = b""
-    ) -> Reply:
+    def raw(self, method: str, target: str, headers: Sequence[tuple[str, str]] = (), body: bytes = b"") -> Reply:
         """Any API request; the reply must come at once."""
         self._handle += 1
         self.server.api(ApiRequest(self._handle, method, target, tuple(headers), body), self.now)
@@ -115,9 +113,7 @@ class Bench:
         _, reply = self.replies[self._handle]
         return Reply(reply.status, dict(reply.headers), reply.body)
 
-    def api(
-        self, method: str, path: str, data: Any = None, *, token: str | None = "", version: str = "v2"
-    ) -> Reply:
+    def api(self, method: str, path: str, data: Any = None, *, token: str | None = "", version: str = "v2") -> Reply:
         """An API request under the main account's token; `path` is what follows /accounts/{account}."""
         headers = [("Content-Type", "application/json")]
         if token is not None:

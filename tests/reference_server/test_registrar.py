@@ -161,9 +161,7 @@ def test_odd_credentials_are_challenged_afresh(value: str) -> None:
     assert bench.server.errors == []
 
 
-@pytest.mark.parametrize(
-    ("asked", "granted"), [(600, 600), (7200, 3600), (1, 1), (None, 300), (99999999999, 3600)]
-)
+@pytest.mark.parametrize(("asked", "granted"), [(600, 600), (7200, 3600), (1, 1), (None, 300), (99999999999, 3600)])
 def test_expiry(asked: int | None, granted: int) -> None:
     bench = Bench()
     phone = bench.phone()

@@ -65,9 +65,7 @@ def test_a_late_timer_loses_nothing() -> None:
 
 
 def test_where_the_server_says_it_is() -> None:
-    server = ReferenceServer(
-        DOCUMENTED, rng=random.Random(1), epoch=0.0, sip_host="192.0.2.1", sip_port=25060
-    )
+    server = ReferenceServer(DOCUMENTED, rng=random.Random(1), epoch=0.0, sip_host="192.0.2.1", sip_port=25060)
     bench = Bench()
     bench.server = server
     bench.registered()
@@ -110,9 +108,7 @@ def test_an_accident_on_the_sip_side_is_kept(monkeypatch: pytest.MonkeyPatch) ->
 
 METHODS = st.sampled_from(["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "FROB", ""])
 SEGMENTS = st.one_of(
-    st.sampled_from(
-        ["v1", "v2", "v3", "accounts", "devices", "sync", "status", "quickcall", "A", "D", "1", ""]
-    ),
+    st.sampled_from(["v1", "v2", "v3", "accounts", "devices", "sync", "status", "quickcall", "A", "D", "1", ""]),
     st.text(max_size=8),
 )
 JSON = st.recursive(
@@ -248,9 +244,7 @@ NAMES = st.sampled_from(
         "User-Agent",
     ]
 )
-REQUESTS = st.sampled_from(
-    ["REGISTER", "OPTIONS", "SUBSCRIBE", "NOTIFY", "INVITE", "ACK", "BYE", "CANCEL", "FROB"]
-)
+REQUESTS = st.sampled_from(["REGISTER", "OPTIONS", "SUBSCRIBE", "NOTIFY", "INVITE", "ACK", "BYE", "CANCEL", "FROB"])
 
 
 @settings(deadline=None, max_examples=300)
