@@ -263,15 +263,14 @@ def test_a_new_scenario_where_none_can_be(cli: CommandLine, tmp_path: Path) -> N
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_a_full_disk_is_said_in_one_sentence(tmp_path: Path) -> None:
+def test_a_full_disk_is_said_in_one_sentence(cli: CommandLine, tmp_path: Path) -> None:
     """Also where only the output is full: no traceback."""
-    folder = tmp_path / "out" / "e6f59b"
     for seed in ("1", "2"):
-        ringproof("run", "sync/path-on-v1", "--time", "virtual", "--seed", seed, cwd=tmp_path)
+        cli("run", "sync/path-on-v1", "--time", "virtual", "--seed", seed)
     folder = (tmp_path / "out" / "latest").resolve()
     (folder / "events.jsonl").unlink()
     (folder / "events.jsonl").symlink_to("/dev/full")
-    done = ringproof("run", "sync/path-on-v1", "--time", "virtual", "--seed", "2", cwd=tmp_path)
+    done = cli("run", "sync/path-on-v1", "--time", "virtual", "--seed", "2")
     assert done.code == 3
     assert re.search(
         r"^ringproof: cannot write the Record into out/\w+: No space left on device$", done.out, re.MULTILINE

@@ -20,11 +20,10 @@ SUBSET = (
     "path-two-contacts",
     "sync/flag-odd-values[v2]",
     "sync/twice-quickly[v2]",
-    "security/no-token",
     "injection-by-username",
     "api/tokens[v2-https]",
     "registration/challenge",
-    "flag-true",
+    "sync/flag-true[v2-http]",
 )
 ADDRESSES = [case.address for case in load_cases(shipped())]
 

@@ -167,7 +167,7 @@ def test_cases_do_not_disturb_each_other() -> None:
 
 def test_a_verdict_as_json() -> None:
     document = met(Play().stimulus()).end().judged().as_json()
-    assert document["clause_verdicts"] == {"C-1": {"verdict": "pass", "reason": ""}}
+    assert document["clause_verdicts"] == {"C-1": "pass"}
     assert document["clauses"] == ["C-1"]
 
 
@@ -180,3 +180,10 @@ def test_a_message_whose_bytes_are_lost_ends_what_can_be_said() -> None:
     play.events[n] = (play.events[n][0], b"")
     verdict = play.judged()
     assert (verdict.verdict, verdict.reason) == (INCONCLUSIVE, "the Record ends while step 1 was open: step 1")
+
+
+def test_a_registration_without_its_response_is_none() -> None:
+    play = Play({"1": []}).claim("1", kind="registration").registration("registered").step(name="1").end()
+    assert play.judged().verdict is not Verdict.FAIL
+    response = next(event["n"] for event, data in play.events if data.startswith(b"SIP/2.0 200"))
+    assert play.judged(without=response).verdict is Verdict.INCONCLUSIVE
