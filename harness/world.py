@@ -9,7 +9,6 @@ from pathlib import Path
 
 from harness.accounts import NotOffered
 from harness.hosting import VIRTUAL_EPOCH, MemoryApi, ReferenceHost
-from harness.http_api import HttpApi
 from harness.ports import Api
 from harness.target import Bases, Edges, Limits, Target, TargetAccount, TargetUser
 from phones.net import Clock, MemoryWire, SocketWire, Wire
@@ -100,6 +99,9 @@ def virtual_world(behaviour: Behaviour, secrets: Secrets, rng: random.Random) ->
 def socket_world(target: Target, secrets: Secrets) -> World:
     """The world of real sockets on the running event loop."""
     loop = asyncio.get_running_loop()
+    # virtual runs never need an HTTP client, and its import is felt
+    from harness.http_api import HttpApi
+
     ca_file = Path(target.ca_file) if target.ca_file else None
     api = HttpApi(ca_file=ca_file, verify=target.verify)
     return World(loop, SocketWire(loop), api, target, secrets, encrypted=True)

@@ -18,13 +18,12 @@ class Secrets:
     """
 
     SHORTEST = 5
-    _BLOCK = 8
-    _LONG = 2 * _BLOCK - 1
+    _BLOCKS = (8, 4, 3)
+    """Block sizes. Wherever a secret of at least 2*size-1 octets stands, a block of it begins at a multiple of size."""
 
     def __init__(self) -> None:
         self._known: set[bytes] = set()
-        self._short: list[bytes] = []
-        self._blocks: dict[bytes, list[bytes]] = {}
+        self._blocks: dict[int, dict[bytes, list[bytes]]] = {}
 
     def add(self, secret: str) -> None:
         """Mask `secret` from now on."""
@@ -36,20 +35,18 @@ class Secrets:
             if len(spelling) < self.SHORTEST or spelling in self._known:
                 continue
             self._known.add(spelling)
-            if len(spelling) < self._LONG:
-                self._short.append(spelling)
-                continue
-            # wherever it stands, one of its first blocks begins at a multiple of the block size
-            for at in range(self._BLOCK):
-                self._blocks.setdefault(spelling[at : at + self._BLOCK], []).append(spelling)
+            size = next(size for size in self._BLOCKS if len(spelling) >= 2 * size - 1)
+            blocks = self._blocks.setdefault(size, {})
+            for at in range(size):
+                blocks.setdefault(spelling[at : at + size], []).append(spelling)
 
     def mask(self, data: bytes) -> bytes:
         """`data` with every secret replaced by as many asterisks. The same object when there is none."""
-        found = [spelling for spelling in self._short if spelling in data]
-        if self._blocks:
-            size = self._BLOCK
+        found: list[bytes] = []
+        for size, blocks in self._blocks.items():
             for at in range(0, len(data) - size + 1, size):
-                found += self._blocks.get(data[at : at + size], ())
+                if (block := data[at : at + size]) in blocks:
+                    found += blocks[block]
         masked = data
         for spelling in sorted(set(found), key=lambda each: (-len(each), each)):
             masked = masked.replace(spelling, b"*" * len(spelling))
