@@ -233,7 +233,13 @@ class WireClaim(Claim):
         """Judge a message that reached the phone."""
         if self._sealed or self.state is State.BROKEN or (self.state is State.MET and not self.closes):
             return
-        if arrival.n <= self._floor or arrival.consumed or arrival.event["seen"] not in ("new", "stray"):
+        if arrival.n <= self._floor or arrival.consumed:
+            return
+        if arrival.message is None:
+            if self.closes and arrival.event["first"].startswith(f"{self.spec['what']} "):
+                self._unproved(f"a {self.spec['what']} came that cannot be read, so nobody knows whether it counts")
+            return
+        if arrival.event["seen"] not in ("new", "stray"):
             return
         if not self._fits(arrival) or self._phone.is_fence(arrival):
             return

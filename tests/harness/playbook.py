@@ -98,9 +98,9 @@ class Play:
     ) -> int:
         """A message at a phone."""
         local = OLD if contact == "former" else NEW
-        return self._write(
-            "message", data, phone=phone, seen=seen, contact=contact, direction=direction, local=local, remote="r", at=0
-        )
+        first = data.partition(b"\r\n")[0].decode("utf-8", "replace")
+        said = {"phone": phone, "seen": seen, "contact": contact, "direction": direction, "local": local}
+        return self._write("message", data, **said, remote="r", at=0, first=first)
 
     def step(self, *, stimulus: bool = True, name: str = "0") -> Play:
         """A step that acts has ended."""
