@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from harness.errors import RingproofError
+from harness.errors import RingproofError, TargetUnavailable
 from harness.matchers import ABSENT, look_up, show
 from harness.target import Target, TargetAccount
 from harness.templates import merge, seeded_choice
@@ -150,6 +150,10 @@ class Tenancy:
         except NotOffered:
             # there is nowhere to send it to
             self._attempts.remove(attempt)
+            raise
+        except TargetUnavailable as error:
+            if not error.sent:
+                self._attempts.remove(attempt)
             raise
         if not 200 <= status < 300:
             self._attempts.remove(attempt)

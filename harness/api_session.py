@@ -70,7 +70,7 @@ class ApiSession:
             alive = await self._alive(url)
             error = {"kind": failure.kind, "message": failure.message, "alive": alive}
             self._recorder.write("reply", id=identifier, role=role, step=step, error=error)
-            raise TargetUnavailable(failure.message) from failure
+            raise TargetUnavailable(failure.message, sent=failure.kind in ("timeout", "protocol")) from failure
         self._learn_secrets(answer.body)
         # where the Record cannot be written the next event says so: what was created must be known first
         with suppress(RecordError):

@@ -64,7 +64,14 @@ class ScenarioErrors(UsageError):
 
 
 class TargetUnavailable(RingproofError):
-    """The target cannot be reached or refuses us, so nothing can be said about its promises."""
+    """The target cannot be reached or does not answer, so nothing can be said about its promises.
+
+    `sent` is False where not even the request can have reached it.
+    """
 
     kind = "target"
     exit_code = 7
+
+    def __init__(self, message: str, *, sent: bool = True) -> None:
+        super().__init__(message)
+        self.sent = sent

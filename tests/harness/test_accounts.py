@@ -24,6 +24,8 @@ class Kazoo:
 
     async def request(self, method: str, path: str, token: str, *, data: Any = ABSENT, role: str) -> tuple[int, Any]:
         """What ApiSession.prepare does."""
+        if self.trouble == "dead":
+            raise TargetUnavailable("cannot connect", sent=False)
         if method == "PUT":
             identifier = f"d{len(self.devices)}"
             self.devices[identifier] = {"id": identifier, "username": data["sip"]["username"], **data}
@@ -106,3 +108,15 @@ def test_what_cannot_be_found_or_removed_is_said() -> None:
 def test_an_account_that_the_target_does_not_name_is_not_offered() -> None:
     with pytest.raises(NotOffered, match="other_account"):
         run(tenancy(Kazoo()).account("other"))
+
+
+def test_what_was_never_sent_leaves_nothing_behind() -> None:
+    kazoo = Kazoo("dead")
+
+    async def play() -> list[str]:
+        ours = tenancy(kazoo)
+        with pytest.raises(TargetUnavailable):
+            await ours.create_device("desk", {}, "own")
+        return await ours.remove()
+
+    assert run(play()) == []
