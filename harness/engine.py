@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import random
 import signal
@@ -180,10 +181,9 @@ class Engine:
     def _run_virtual(self) -> None:
         start = 0.0
         for number, case in enumerate(self._cases, 1):
-            loop = VirtualLoop(start)
-            with asyncio.Runner(loop_factory=lambda loop=loop: loop) as runner:  # type: ignore[misc]
+            with asyncio.Runner(loop_factory=functools.partial(VirtualLoop, start)) as runner:
                 runner.run(self._virtual_case(number, case))
-            start = loop.time()
+                start = runner.get_loop().time()
             if self._stopping:
                 break
 

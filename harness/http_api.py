@@ -21,6 +21,10 @@ _CARRIED = re.compile(r"[!-\"$-~]+")
 _LARGEST_REPLY = 32 << 20
 
 
+_TLS = "ringproof_tls"
+"""The attribute of a response that says how its connection was encrypted."""
+
+
 class _Request(aiohttp.ClientRequest):
     """Notes the encryption of the connection that carries it: nothing else tells it for short replies."""
 
@@ -28,12 +32,12 @@ class _Request(aiohttp.ClientRequest):
         transport = conn.transport
         tls = transport.get_extra_info("ssl_object") if transport is not None else None
         response = await super().send(conn)
-        response._ringproof_tls = None  # type: ignore[attr-defined]
+        setattr(response, _TLS, None)
         if tls is not None:
             cipher = tls.cipher()
             described = {"version": tls.version(), "cipher": cipher[0] if cipher else ""}
             described["verified"] = tls.context.verify_mode == ssl.CERT_REQUIRED
-            response._ringproof_tls = described  # type: ignore[attr-defined]
+            setattr(response, _TLS, described)
         return response
 
 
@@ -70,7 +74,7 @@ class HttpApi:
                 call.method, _as_written(call.url), headers=headers, data=call.body, allow_redirects=False
             ) as response:
                 body = await _read(response, call.url)
-                tls = response._ringproof_tls  # type: ignore[attr-defined]
+                tls = getattr(response, _TLS)
                 found = tuple((name, value) for name, value in response.headers.items())
                 return ApiAnswer(response.status, found, body, tls)
         except aiohttp.ClientConnectorCertificateError as error:
