@@ -7,7 +7,7 @@ import itertools
 import random
 
 from harness.ports import ApiAnswer, ApiCall, ApiFailure
-from phones.net import Clock, Timer, Wire
+from phones.net import Alarm, Clock, Wire
 from phones.sip.message import Address
 from reference_server.behaviour import Behaviour
 from reference_server.effects import ApiReply, ApiRequest
@@ -39,7 +39,7 @@ class ReferenceHost:
         )
         self._handles = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[ApiReply]] = {}
-        self._timer: tuple[float, Timer] | None = None
+        self._alarm = Alarm(clock, self._tick)
 
     def _datagram(self, data: bytes, source: Address) -> None:
         self.server.receive(data, source, self._clock.time())
@@ -74,25 +74,15 @@ class ReferenceHost:
                     waiting.set_result(effect)
             else:
                 self._endpoint.send(effect.data, effect.remote)
-        deadline = self.server.next_deadline()
-        if self._timer is not None:
-            if self._timer[0] == deadline:
-                return
-            self._timer[1].cancel()
-            self._timer = None
-        if deadline is not None:
-            self._timer = (deadline, self._clock.call_at(deadline, self._tick))
+        self._alarm.set(self.server.next_deadline())
 
     def _tick(self) -> None:
-        self._timer = None
         self.server.handle_timer(self._clock.time())
         self._carry_out()
 
     def close(self) -> None:
         """Leave the wire."""
-        if self._timer is not None:
-            self._timer[1].cancel()
-            self._timer = None
+        self._alarm.set(None)
         self._endpoint.close()
 
 

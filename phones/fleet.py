@@ -6,7 +6,7 @@ import asyncio
 import random
 
 from phones.effects import Changed, Heard, Sink, Transmit
-from phones.net import Clock, Endpoint, Timer, Wire
+from phones.net import Alarm, Clock, Endpoint, Wire
 from phones.phone import Identity, Phone, Refusals
 from phones.sip.message import Address
 
@@ -20,7 +20,7 @@ class RunningPhone:
         self._fleet = fleet
         self._current = endpoint
         self._endpoints = [endpoint]
-        self._timer: tuple[float, Timer] | None = None
+        self._alarm = Alarm(fleet.clock, self._tick)
         self._waiting: list[asyncio.Future[Changed]] = []
 
     def received(self, data: bytes, source: Address, local: Address) -> None:
@@ -43,20 +43,9 @@ class RunningPhone:
                     if not waiting.done():
                         waiting.set_result(effect)
                 self._waiting.clear()
-        self._arm()
-
-    def _arm(self) -> None:
-        deadline = self.phone.next_deadline()
-        if self._timer is not None:
-            if self._timer[0] == deadline:
-                return
-            self._timer[1].cancel()
-            self._timer = None
-        if deadline is not None:
-            self._timer = (deadline, self._fleet.clock.call_at(deadline, self._tick))
+        self._alarm.set(self.phone.next_deadline())
 
     def _tick(self) -> None:
-        self._timer = None
         now = self._fleet.clock.time()
         self.phone.handle_timer(now)
         self._carry_out(now)
@@ -106,9 +95,7 @@ class RunningPhone:
 
     def close(self) -> None:
         """Leave the wire without a word."""
-        if self._timer is not None:
-            self._timer[1].cancel()
-            self._timer = None
+        self._alarm.set(None)
         for endpoint in self._endpoints:
             endpoint.close()
 

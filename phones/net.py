@@ -38,6 +38,29 @@ class Clock(Protocol):
         """Call `callback(*args)` at `when`."""
 
 
+class Alarm:
+    """The one timer of a sans-IO machine: rings at its next deadline, wherever that moves."""
+
+    def __init__(self, clock: Clock, ring: Callable[[], None]) -> None:
+        self._clock = clock
+        self._ring = ring
+        self._pending: tuple[float, Timer] | None = None
+
+    def set(self, deadline: float | None) -> None:
+        """Ring at `deadline` (seconds of the clock) and at no other time; None is never."""
+        if self._pending is not None:
+            if self._pending[0] == deadline:
+                return
+            self._pending[1].cancel()
+            self._pending = None
+        if deadline is not None:
+            self._pending = (deadline, self._clock.call_at(deadline, self._due))
+
+    def _due(self) -> None:
+        self._pending = None
+        self._ring()
+
+
 class Endpoint(Protocol):
     """One open address."""
 

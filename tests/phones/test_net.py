@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from phones.net import Endpoint, MemoryWire, Receive, SocketWire, Wire
+from phones.net import Alarm, Endpoint, MemoryWire, Receive, SocketWire, Wire
 from phones.sip.message import Address
 
 
@@ -263,3 +263,46 @@ def test_memory_ports_are_taken_and_given_back() -> None:
     new.send(b"to myself", new.local)
     clock.run()
     assert hear.received == [(b"to myself", new.local)]
+
+
+class Bell:
+    """A clock that rings only what the test lets it ring."""
+
+    def __init__(self) -> None:
+        self.pending: list[Bell.Pending] = []
+
+    class Pending:
+        """One pending call."""
+
+        def __init__(self, bell: Bell, when: float, callback: Callable[..., Any]) -> None:
+            self.bell = bell
+            self.when = when
+            self.callback = callback
+
+        def cancel(self) -> None:
+            self.bell.pending.remove(self)
+
+    def time(self) -> float:
+        return 0.0
+
+    def call_at(self, when: float, callback: Callable[..., Any], *args: Any) -> Bell.Pending:
+        self.pending.append(Bell.Pending(self, when, callback))
+        return self.pending[-1]
+
+
+def test_an_alarm_rings_at_its_last_deadline_only() -> None:
+    bell, rung = Bell(), []
+    alarm = Alarm(bell, lambda: rung.append(len(bell.pending)))
+    alarm.set(3600.0)
+    alarm.set(5.0)
+    first = bell.pending[0]
+    alarm.set(5.0)
+    assert bell.pending == [first]
+    assert first.when == 5.0
+    bell.pending.clear()
+    first.callback()
+    assert rung == [0]
+    alarm.set(5.0)
+    assert len(bell.pending) == 1
+    alarm.set(None)
+    assert bell.pending == []
