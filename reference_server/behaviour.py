@@ -11,30 +11,11 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
+from reference_server.behaviour_presence import PresenceRules
 from reference_server.faults import Fault
-
-Seconds = Annotated[float, Field(ge=0)]
-
-
-class Rules(BaseModel):
-    """Base of all chapters: frozen, and a misspelt rule is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Span(Rules):
-    """A delay in seconds, drawn evenly between `low` and `high` from the server's seeded generator."""
-
-    low: Seconds
-    high: Seconds
-
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.low > self.high:
-            raise ValueError("low is above high")
-        return self
+from reference_server.rules import Rules, Seconds, Span
 
 
 class Version(StrEnum):
@@ -459,6 +440,7 @@ class Behaviour(Rules):
     quickcall: QuickcallRules = QuickcallRules()
     registrar: RegistrarRules = RegistrarRules()
     subscribe: SubscribeRules = SubscribeRules()
+    presence: PresenceRules = PresenceRules()
     faults: tuple[Fault, ...] = ()
 
 

@@ -16,11 +16,15 @@ ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 @dataclass(slots=True)
 class Device:
-    """A stored device: the public document, without its id."""
+    """A stored device: the public document, without its id.
+
+    `registered_presence_id` is what `presence_id` was at the last REGISTER, before the first at the creation.
+    """
 
     id: str
     document: Document
     revision: int = 1
+    registered_presence_id: Any = None
 
     @property
     def public(self) -> Document:
@@ -179,6 +183,8 @@ class Directory:
         if document is not None:
             device.document = document
             device.revision += 1
+        if device.id not in account.devices:
+            device.registered_presence_id = device.document.get("presence_id")
         account.devices[device.id] = device
         key = _credentials(account, device)
         if key is not None:

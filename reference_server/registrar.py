@@ -232,6 +232,7 @@ class Registrar:
                 continue
             granted = min(max(binding.expires, self._rules.min_expires), self._rules.max_expires)
             contact = Contact(binding.uri, route, now + granted, request.call_id, request.cseq)
+            device.registered_presence_id = device.document.get("presence_id")
             if self._registrations.add(aor, contact, now):
                 fresh.append(contact)
         listed = [

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from phones.sip.message import Address
-from reference_server.behaviour import Behaviour, Span
+from reference_server.behaviour import Behaviour
+from reference_server.rules import Span
 
 Job = Callable[[float], None]
 """Something to do later; gets `now` in seconds."""

@@ -63,16 +63,16 @@ class ReferenceServer:
         self._agenda = Agenda()
         self._layers: dict[str, TransactionLayer] = {}
         self._runtime = Runtime(behaviour, rng, self._agenda, self, epoch, sip_host, sip_port)
-        self._directory = Directory(rng)
+        self.directory = Directory(rng)
         self._registrations = Registrations(behaviour.registrar)
         self._injector = Injector((*behaviour.faults, *faults), self._agenda, self._effects.append, self._other_contact)
         relay = Relay(self._runtime)
         notifier = Notifier(self._runtime, self._registrations, relay)
         self._quickcalls = Quickcalls(self._runtime, self._registrations, relay)
-        registrar = Registrar(self._runtime, self._directory, self._registrations, notifier)
+        registrar = Registrar(self._runtime, self.directory, self._registrations, notifier)
         self._edge = Edge(self._runtime, registrar, self._quickcalls)
-        self._api = Api(self._runtime, self._directory, self._registrations, notifier, self._quickcalls)
-        self.seed: Seed = plant(self._directory)
+        self._api = Api(self._runtime, self.directory, self._registrations, notifier, self._quickcalls)
+        self.seed: Seed = plant(self.directory)
 
     # what comes in
 
@@ -188,7 +188,7 @@ class ReferenceServer:
     def _other_contact(self, aor: str, username: str | None, now: float) -> Contact | None:
         """The newest contact of another device of the account that `aor` belongs to."""
         user, _, realm = aor.partition(":")[2].rpartition("@")
-        owner = self._directory.device_of(user, realm)
+        owner = self.directory.device_of(user, realm)
         if owner is None:
             return None
         account, device = owner

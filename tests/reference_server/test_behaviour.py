@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from reference_server import behaviour
-from reference_server.behaviour import PROFILES, ApiRules, Behaviour, Check, Span
+from reference_server.behaviour import PROFILES, ApiRules, Behaviour, Check
 from reference_server.faults import (
     Delay,
     Double,
@@ -25,6 +25,7 @@ from reference_server.faults import (
     Reorder,
 )
 from reference_server.mutants import MUTANTS
+from reference_server.rules import Span
 from tests.reference_server.playbook import DOCUMENTED, changed
 
 EVERY_ACTION = Fault(

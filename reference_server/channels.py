@@ -1,0 +1,59 @@
+"""Live calls as presence sees them: what calls tell and lamps show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from reference_server.registrations import Aor
+
+
+class Direction(StrEnum):
+    """Which side of its call a leg's device is (RFC 4235 4.1)."""
+
+    INITIATOR = "initiator"
+    RECIPIENT = "recipient"
+
+
+class ChannelState(StrEnum):
+    """How far a leg has come (RFC 4235 3.7.1)."""
+
+    EARLY = "early"
+    CONFIRMED = "confirmed"
+    TERMINATED = "terminated"
+
+
+class Cause(StrEnum):
+    """Why a leg ended."""
+
+    NONE = "none"
+    """It has not, or nobody said why."""
+    CANCELLED = "cancelled"
+    """The caller hung up while it rang."""
+    REJECTED = "rejected"
+    """The called side refused."""
+    UNANSWERED = "unanswered"
+    """Nobody answered in time."""
+    HUNG_UP = "hung_up"
+    """A BYE, from either side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One live call leg as presence sees it, at one moment.
+
+    `presentity` is whose lamp it lights; `call_id` is the leg's own Call-ID. `peer` is the user part of the other
+    side's URI and `peer_name` its display name; the tags are those of the SIP dialog, "" where there is none yet.
+    `owner` is the address-of-record of the device's SIP credentials. `cause` says why a terminated leg ended.
+    """
+
+    presentity: Aor
+    call_id: str
+    direction: Direction
+    state: ChannelState
+    peer: str
+    peer_name: str
+    local_tag: str
+    remote_tag: str
+    owner: Aor | None = None
+    cause: Cause = Cause.NONE
