@@ -15,14 +15,7 @@ from pydantic import Field, model_validator
 
 from reference_server.behaviour_presence import PresenceRules
 from reference_server.faults import Fault
-from reference_server.rules import Rules, Seconds, Span
-
-
-class Version(StrEnum):
-    """A version of the API, as it stands in the URL."""
-
-    V1 = "v1"
-    V2 = "v2"
+from reference_server.rules import Carrier, Gate, KnownSource, Recipient, Rules, Seconds, Span, Version
 
 
 class VersionSupport(StrEnum):
@@ -33,13 +26,6 @@ class VersionSupport(StrEnum):
     """410, as 5.0 answers v1."""
     NOT_FOUND = "not_found"
     """404, as 4.3 answers v3."""
-
-
-class Gate(StrEnum):
-    """Whether something that ought to be refused is refused."""
-
-    REFUSED = "refused"
-    ACCEPTED = "accepted"
 
 
 class Detail(StrEnum):
@@ -125,15 +111,6 @@ class ApiRules(Rules):
         if positions != sorted(positions) or self.order.index(Check.TOKEN) > self.order.index(Check.ACCESS):
             raise ValueError("route, account, access and token, access must stand in this order")
         return self
-
-
-class Carrier(StrEnum):
-    """Where a token may stand."""
-
-    HEADER = "header"
-    """X-Auth-Token."""
-    PARAMETER = "parameter"
-    """`auth_token` in data, query or envelope."""
 
 
 class Ancestor(StrEnum):
@@ -234,16 +211,6 @@ class Storing(StrEnum):
 
     TAKEN_OUT = "taken_out"
     STORED = "stored"
-
-
-class Recipient(StrEnum):
-    """Which contacts of the address-of-record get a check-sync."""
-
-    NEWEST = "newest"
-    ALL = "all"
-    """Those too that a newer one has replaced."""
-    PREVIOUS = "previous"
-    """The one that the newest replaced, where there was one."""
 
 
 class Aor(StrEnum):
@@ -357,14 +324,6 @@ class ShortExpires(StrEnum):
     """423 with Min-Expires."""
     RAISED = "raised"
     """Granted the minimum."""
-
-
-class KnownSource(StrEnum):
-    """Whether the source address of a current registration must prove itself again."""
-
-    CHALLENGED = "challenged"
-    TRUSTED = "trusted"
-    """Recorded on 4.3 and 5.0: answered 200 at once, even with a wrong password."""
 
 
 class AddressRealm(StrEnum):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from reference_server.behaviour import Attempt, Recipient
+from reference_server.behaviour import Attempt
 from reference_server.registrations import Aor, Contact, Registrations
+from reference_server.rules import Recipient
 from reference_server.runtime import Runtime
 from reference_server.wire import Relay, encode
 

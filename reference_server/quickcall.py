@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 from phones.sip.index import Message
 from phones.sip.machine import Machine, Rule, Table
-from reference_server.behaviour import AutoAnswer, Recipient
+from reference_server.behaviour import AutoAnswer
 from reference_server.registrations import Aor, Contact, Registrations
+from reference_server.rules import Recipient
 from reference_server.runtime import Runtime
 from reference_server.wire import METHODS, Relay, assemble, encode
 

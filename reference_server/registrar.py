@@ -13,16 +13,11 @@ from phones.sip.digest import Credentials, verify
 from phones.sip.index import Message, SipSyntaxError
 from phones.sip.message import Address as Socket
 from phones.sip.message import response
-from reference_server.behaviour import (
-    Gate,
-    KnownSource,
-    Removal,
-    ShortExpires,
-    Unsolicited,
-)
+from reference_server.behaviour import Removal, ShortExpires, Unsolicited
 from reference_server.directory import Account, Device, Directory
 from reference_server.notifier import Notifier
 from reference_server.registrations import Aor, Contact, Registrations
+from reference_server.rules import Gate, KnownSource
 from reference_server.runtime import Route, Runtime
 
 STAR = "*"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from phones.sip.message import Address
-from reference_server.behaviour import Capacity, Freshness, Recipient, RegistrarRules
+from reference_server.behaviour import Capacity, Freshness, RegistrarRules
+from reference_server.rules import Recipient
 from reference_server.runtime import Route
 
 

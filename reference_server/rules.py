@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -26,3 +27,44 @@ class Span(Rules):
         if self.low > self.high:
             raise ValueError("low is above high")
         return self
+
+
+class Version(StrEnum):
+    """A version of the API, as it stands in the URL."""
+
+    V1 = "v1"
+    V2 = "v2"
+
+
+class Gate(StrEnum):
+    """Whether something that ought to be refused is refused."""
+
+    REFUSED = "refused"
+    ACCEPTED = "accepted"
+
+
+class Carrier(StrEnum):
+    """Where a token may stand."""
+
+    HEADER = "header"
+    """X-Auth-Token."""
+    PARAMETER = "parameter"
+    """`auth_token` in data, query or envelope."""
+
+
+class Recipient(StrEnum):
+    """Which contacts of the address-of-record get a check-sync."""
+
+    NEWEST = "newest"
+    ALL = "all"
+    """Those too that a newer one has replaced."""
+    PREVIOUS = "previous"
+    """The one that the newest replaced, where there was one."""
+
+
+class KnownSource(StrEnum):
+    """Whether the source address of a current registration must prove itself again."""
+
+    CHALLENGED = "challenged"
+    TRUSTED = "trusted"
+    """Recorded on 4.3 and 5.0: answered 200 at once, even with a wrong password."""

@@ -28,13 +28,10 @@ from reference_server.api.routes import Route, routes
 from reference_server.behaviour import (
     Access,
     Ancestor,
-    Carrier,
     Check,
     Detail,
-    Gate,
     RequestId,
     Tunnel,
-    Version,
     VersionSupport,
 )
 from reference_server.directory import Account, Directory, Document
@@ -42,6 +39,7 @@ from reference_server.effects import ApiReply, ApiRequest
 from reference_server.notifier import Notifier
 from reference_server.quickcall import Quickcalls
 from reference_server.registrations import Registrations
+from reference_server.rules import Carrier, Gate, Version
 from reference_server.runtime import Runtime
 
 Headers = list[tuple[str, str]]

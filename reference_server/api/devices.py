@@ -20,13 +20,10 @@ from reference_server.api.schema import (
     validate_device,
     with_defaults,
 )
-from reference_server.behaviour import (
-    Aor as WhoseRegistration,
-)
+from reference_server.behaviour import Aor as WhoseRegistration
 from reference_server.behaviour import (
     Attempt,
     Change,
-    Gate,
     Needs,
     Order,
     Realm,
@@ -37,6 +34,7 @@ from reference_server.behaviour import (
 from reference_server.directory import Account, Device, Directory, Document, realm_of
 from reference_server.notifier import Notifier
 from reference_server.registrations import Aor, Registrations
+from reference_server.rules import Gate
 from reference_server.runtime import Runtime
 
 _ID = re.compile(r"[0-9a-f]{32}\Z")

@@ -9,9 +9,10 @@ from typing import Any, NoReturn
 from urllib.parse import parse_qsl, unquote
 
 from reference_server.api.errors import Refused, invalid, required
-from reference_server.behaviour import ApiRules, Gate, Version
+from reference_server.behaviour import ApiRules
 from reference_server.directory import Account, Document, Token
 from reference_server.effects import ApiRequest
+from reference_server.rules import Gate, Version
 
 JSON_TYPES = ("application/json", "application/x-json", "application/x-www-form-urlencoded", "")
 """Content types whose body is read as JSON; the body of any other type is ignored (recorded)."""

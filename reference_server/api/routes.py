@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from reference_server.behaviour import Behaviour, NotifyAction, Replacement, Version
+from reference_server.behaviour import Behaviour, NotifyAction, Replacement
+from reference_server.rules import Version
 
 ORDER = ("PATCH", "POST", "PUT", "GET", "DELETE")
 """The order in which Kazoo lists methods, after OPTIONS."""
