@@ -6,44 +6,14 @@ Kazoo release or commit, or the sentence of the Devices page that it breaks.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
-from reference_server.behaviour import PROFILES, Behaviour
 from reference_server.faults import Delay, Drop, EditBody, EditHeader, Fault, Kind, Match, Misdirect
-
-Clauses = tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    """A behaviour with one thing wrong, and the clauses that it must break."""
-
-    name: str
-    behaviour: Behaviour
-    must_break: Clauses
-    source: str
-    note: str
-
-
-def _rule(name: str, rule: str, value: Any, must_break: Clauses, source: str, note: str) -> Mutant:
-    """`documented` with `rule`, named `chapter.rule`, set to `value`."""
-    documented = PROFILES["documented"].model_dump(mode="json")
-    chapter, _, field = rule.partition(".")
-    documented[chapter][field] = value
-    return Mutant(name, Behaviour.model_validate(documented), must_break, source, note)
-
-
-def _fault(name: str, fault: Fault, must_break: Clauses, source: str, note: str) -> Mutant:
-    behaviour = PROFILES["documented"].model_copy(update={"faults": (fault,)})
-    return Mutant(name, behaviour, must_break, source, note)
-
+from reference_server.mutant import faulty, rule_changed
 
 _CHECK_SYNC = Match(method="NOTIFY", event="check-sync")
 _PAGE = "Devices page, Sync"
 
 _SYNC = (
-    _rule(
+    rule_changed(
         "sync-forgotten",
         "sync.request",
         "silent",
@@ -51,7 +21,7 @@ _SYNC = (
         "5.0 (swapped branches); 3.21 before 06a15811db",
         "POST /sync is answered as ever and nothing is sent",
     ),
-    _rule(
+    rule_changed(
         "sync-flag-forgotten",
         "sync.on_true",
         "silent",
@@ -59,7 +29,7 @@ _SYNC = (
         "4.3 before 2740df9989: the flag was lost on save",
         "an update with sync true sends nothing",
     ),
-    _rule(
+    rule_changed(
         "sync-needs-changed-credentials",
         "sync.needs",
         "changed_credentials",
@@ -67,7 +37,7 @@ _SYNC = (
         "3.21 to 4.3",
         "sync true counts only when username or password change",
     ),
-    _rule(
+    rule_changed(
         "sync-ignores-flag",
         "sync.on_false",
         "attempted",
@@ -75,7 +45,7 @@ _SYNC = (
         "5.0: every save sends one",
         "a check-sync although sync is false",
     ),
-    _rule(
+    rule_changed(
         "sync-without-flag",
         "sync.on_absent",
         "attempted",
@@ -83,7 +53,7 @@ _SYNC = (
         "5.0: every save sends one",
         "a check-sync although the update does not mention sync",
     ),
-    _rule(
+    rule_changed(
         "sync-late-although-false",
         "sync.on_false",
         "late",
@@ -91,7 +61,7 @@ _SYNC = (
         "5.0, with a queue in between",
         "the forbidden check-sync comes one second late",
     ),
-    _rule(
+    rule_changed(
         "expired-contact-notified",
         "registrar.expiry",
         "ignored",
@@ -99,7 +69,7 @@ _SYNC = (
         f"{_PAGE}: if the device is registered",
         "a registration never ends by itself",
     ),
-    _rule(
+    rule_changed(
         "unregister-ignored",
         "registrar.unregister",
         "ignored",
@@ -107,14 +77,14 @@ _SYNC = (
         f"{_PAGE}: if the device is registered",
         "Expires 0 is acknowledged, the contact stays",
     ),
-    _fault(
+    faulty(
         "sync-late-and-misdirected",
         Fault(match=_CHECK_SYNC, actions=(Delay(seconds=1.0), Misdirect())),
         ("SYNC-01", "SYNC-07"),
         "ecallmgr: a stale registrar cache after a move",
         "the check-sync comes one second late and reaches the other device",
     ),
-    _rule(
+    rule_changed(
         "sync-twice",
         "sync.copies",
         2,
@@ -122,7 +92,7 @@ _SYNC = (
         "4.x: the registration flush sends one of its own",
         "two check-syncs for one request",
     ),
-    _rule(
+    rule_changed(
         "sync-wrong-event",
         "sync.event",
         "reboot",
@@ -130,21 +100,21 @@ _SYNC = (
         "4.3: provision.check_sync_event",
         "the NOTIFY says Event: reboot",
     ),
-    _fault(
+    faulty(
         "sync-active-state",
         Fault(match=_CHECK_SYNC, actions=(EditHeader(name="Subscription-State", value="active;expires=60"),)),
         ("SYNC-09",),
         "RFC 6665 4.1.3",
         "the NOTIFY claims that a subscription goes on",
     ),
-    _fault(
+    faulty(
         "sync-with-body",
         Fault(match=_CHECK_SYNC, actions=(EditBody(body="reboot=true\r\n"),)),
         ("SYNC-09",),
         "4.2 and later: notify action",
         "the check-sync has a body",
     ),
-    _rule(
+    rule_changed(
         "stale-contact",
         "sync.recipient",
         "previous",
@@ -152,7 +122,7 @@ _SYNC = (
         "a9ee1be6e2: a moved phone's NOTIFYs went to its old place",
         "after a move the NOTIFY goes to the old Contact",
     ),
-    _rule(
+    rule_changed(
         "sync-to-replaced-contacts-too",
         "sync.recipient",
         "all",
@@ -160,7 +130,7 @@ _SYNC = (
         "4.x: Kamailio forks to all contacts with invite_format contact",
         "older contacts get the NOTIFY as well",
     ),
-    _rule(
+    rule_changed(
         "sync-field-stored",
         "sync.updated",
         "stored",
@@ -168,7 +138,7 @@ _SYNC = (
         "3.20; 3.21 before 479f610429",
         "GET shows the sync of the last update",
     ),
-    _rule(
+    rule_changed(
         "sync-field-stored-on-create",
         "sync.created",
         "stored",
@@ -176,7 +146,7 @@ _SYNC = (
         "3.22, 5.0",
         "GET shows the sync of the PUT",
     ),
-    _rule(
+    rule_changed(
         "sync-truthy",
         "sync.truth",
         "truthy",
@@ -184,7 +154,7 @@ _SYNC = (
         'kz_term:is_true takes true and "true" only',
         "sync: 1 counts as true",
     ),
-    _rule(
+    rule_changed(
         "sync-word-ignored",
         "sync.truth",
         "true_only",
@@ -192,7 +162,7 @@ _SYNC = (
         'kz_term:is_true takes true and "true" only',
         'sync: "true" counts as false',
     ),
-    _rule(
+    rule_changed(
         "sync-on-rejected",
         "sync.on_rejected",
         "attempted",
@@ -200,7 +170,7 @@ _SYNC = (
         f"{_PAGE}: while updating a device",
         "a refused update reboots the phone",
     ),
-    _rule(
+    rule_changed(
         "patch-missing",
         "devices.patch",
         "absent",
@@ -208,7 +178,7 @@ _SYNC = (
         "3.x",
         "PATCH is answered 405",
     ),
-    _rule(
+    rule_changed(
         "v1-sync-missing",
         "sync.path",
         ["v2"],
@@ -216,7 +186,7 @@ _SYNC = (
         "3.21 to 4.1",
         "POST /sync is not there on v1",
     ),
-    _rule(
+    rule_changed(
         "sync-after-flush",
         "sync.with_flush",
         "flush_first",
@@ -224,7 +194,7 @@ _SYNC = (
         "894ee99ec8, 0a3b63a97e: flush first, nobody left to notify",
         "new credentials and sync true: the registration is gone before the check-sync",
     ),
-    _rule(
+    rule_changed(
         "sync-to-new-username",
         "sync.aor",
         "new",
@@ -235,7 +205,7 @@ _SYNC = (
 )
 
 _API = (
-    _rule(
+    rule_changed(
         "https-on-paper",
         "api.https",
         "plaintext",
@@ -243,9 +213,9 @@ _API = (
         "Devices page, QuickCall: if you are using HTTPs",
         "the HTTPS port speaks plain HTTP",
     ),
-    _rule("post-merges", "devices.post", "merge", ("API-03",), "A POST replaces", "left-out fields stay"),
-    _rule("patch-replaces", "devices.patch", "replace", ("API-04",), "A PATCH merges", "left-out fields go"),
-    _rule(
+    rule_changed("post-merges", "devices.post", "merge", ("API-03",), "A POST replaces", "left-out fields stay"),
+    rule_changed("patch-replaces", "devices.patch", "replace", ("API-04",), "A PATCH merges", "left-out fields go"),
+    rule_changed(
         "malformed-json-accepted",
         "api.malformed_json",
         "accepted",
@@ -253,7 +223,7 @@ _API = (
         "4.3: 400",
         "a body that is no JSON counts as none",
     ),
-    _rule(
+    rule_changed(
         "missing-data-accepted",
         "api.missing_data",
         "accepted",
@@ -261,7 +231,7 @@ _API = (
         "4.3: 400",
         "a body without data counts as none",
     ),
-    _rule(
+    rule_changed(
         "request-id-lost",
         "api.request_id",
         "own",
@@ -269,7 +239,7 @@ _API = (
         "4.3 echoes it",
         "replies carry a request id of the server's own",
     ),
-    _rule(
+    rule_changed(
         "invalid-document-accepted",
         "devices.validation",
         "accepted",
@@ -277,7 +247,7 @@ _API = (
         "4.3: 400 with the field and its rule",
         "a document that breaks the schema is stored",
     ),
-    _rule(
+    rule_changed(
         "duplicate-username-accepted",
         "devices.duplicate",
         "accepted",
@@ -285,7 +255,7 @@ _API = (
         "4.3: 400 sip.username unique",
         "two devices have the same SIP username",
     ),
-    _fault(
+    faulty(
         "unknown-key-looks-good",
         Fault(
             match=Match(kind=Kind.API, path="/api_auth", status=404),
@@ -295,7 +265,7 @@ _API = (
         "4.3: 404 with an error envelope",
         "the 404 for an unknown API key says success and hands out a token",
     ),
-    _fault(
+    faulty(
         "status-empty",
         Fault(
             match=Match(kind=Kind.API, path="/devices/status"),
@@ -308,7 +278,7 @@ _API = (
 )
 
 _SEC = (
-    _rule(
+    rule_changed(
         "no-token-accepted",
         "tokens.absent",
         "accepted",
@@ -316,7 +286,7 @@ _SEC = (
         "3.x and 4.3: quickcall GET",
         "a request without a token is served",
     ),
-    _rule(
+    rule_changed(
         "bad-token-accepted",
         "tokens.unknown",
         "accepted",
@@ -324,7 +294,7 @@ _SEC = (
         "4.3: quickcall GET",
         "any string is a token",
     ),
-    _rule(
+    rule_changed(
         "token-of-stranger-accepted",
         "tokens.stranger",
         "accepted",
@@ -332,7 +302,7 @@ _SEC = (
         "4.3: quickcall GET",
         "the token of any account opens every account",
     ),
-    _rule(
+    rule_changed(
         "parent-refused",
         "tokens.ancestor",
         "account_only",
@@ -340,7 +310,7 @@ _SEC = (
         "cb_simple_authz lets ancestors in",
         "a parent account's token opens the child account, but not its devices",
     ),
-    _rule(
+    rule_changed(
         "other-accounts-device",
         "devices.foreign",
         "accepted",
@@ -348,7 +318,7 @@ _SEC = (
         "4.3: 404",
         "under one's own account every device of the system can be reached",
     ),
-    _rule(
+    rule_changed(
         "header-injection",
         "registrar.line_breaks",
         "passed",
@@ -359,7 +329,7 @@ _SEC = (
 )
 
 _SIP = (
-    _fault(
+    faulty(
         "challenge-empty",
         Fault(
             match=Match(kind=Kind.RESPONSE, method="REGISTER", status=401),
@@ -369,7 +339,7 @@ _SIP = (
         "RFC 3261 21.4.2",
         "401 without a challenge",
     ),
-    _rule(
+    rule_changed(
         "wrong-password-accepted",
         "registrar.wrong_password",
         "accepted",
@@ -377,7 +347,7 @@ _SIP = (
         "4.3 and 5.0, for a source that is registered",
         "any password registers",
     ),
-    _fault(
+    faulty(
         "registration-not-listed",
         Fault(
             match=Match(kind=Kind.RESPONSE, method="REGISTER", status=200),
@@ -387,7 +357,7 @@ _SIP = (
         "RFC 3261 10.3 step 8",
         "the 200 does not list the contact",
     ),
-    _fault(
+    faulty(
         "options-unanswered",
         Fault(match=Match(kind=Kind.RESPONSE, method="OPTIONS"), actions=(Drop(),)),
         ("SIP-06",),
