@@ -13,7 +13,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from reference_server.behaviour_presence import PresenceRules
+from reference_server.behaviour_presence import PresenceRules, ResetRules, SubscribeRules
 from reference_server.faults import Fault
 from reference_server.rules import Carrier, Gate, KnownSource, Recipient, Rules, Seconds, Span, Version
 
@@ -382,13 +382,6 @@ class RegistrarRules(Rules):
     line_breaks: LineBreaks = LineBreaks.CUT
 
 
-class SubscribeRules(Rules):
-    """SUBSCRIBE."""
-
-    unknown_event: int = Field(default=489, ge=400, le=699)
-    """Status for an event package that is not served; none is yet."""
-
-
 class Behaviour(Rules):
     """Everything that the reference server decides."""
 
@@ -400,6 +393,7 @@ class Behaviour(Rules):
     registrar: RegistrarRules = RegistrarRules()
     subscribe: SubscribeRules = SubscribeRules()
     presence: PresenceRules = PresenceRules()
+    reset: ResetRules = ResetRules()
     faults: tuple[Fault, ...] = ()
 
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from reference_server.registrations import Aor
+if TYPE_CHECKING:
+    from reference_server.registrations import Aor
 
 
 class Direction(StrEnum):
@@ -43,7 +45,8 @@ class Channel:
     """One live call leg as presence sees it, at one moment.
 
     `presentity` is whose lamp it lights; `call_id` is the leg's own Call-ID. `peer` is the user part of the other
-    side's URI and `peer_name` its display name; the tags are those of the SIP dialog, "" where there is none yet.
+    side's URI and `peer_name` its display name. `local_tag` is the tag of From and `remote_tag` that of To in the leg's
+    INVITE, "" where there is none yet; so lamps show them (recorded).
     `owner` is the address-of-record of the device's SIP credentials. `cause` says why a terminated leg ended.
     """
 

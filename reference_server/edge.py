@@ -10,6 +10,7 @@ from phones.sip.index import Message, SipSyntaxError, scan
 from phones.sip.message import Address as Socket
 from phones.sip.message import response
 from reference_server.behaviour import AddressRealm
+from reference_server.presence import Presence
 from reference_server.quickcall import Quickcalls
 from reference_server.registrar import Registrar
 from reference_server.runtime import Runtime
@@ -22,10 +23,11 @@ KNOWN_METHODS = frozenset((*METHODS.split(", "), "REGISTER", "SUBSCRIBE", "PUBLI
 class Edge:
     """Answers every request that is not a part of a call."""
 
-    def __init__(self, runtime: Runtime, registrar: Registrar, quickcalls: Quickcalls) -> None:
+    def __init__(self, runtime: Runtime, registrar: Registrar, quickcalls: Quickcalls, presence: Presence) -> None:
         self._runtime = runtime
         self._registrar = registrar
         self._quickcalls = quickcalls
+        self._presence = presence
 
     def ignores(self, message: Message) -> bool:
         """Whether a request gets no answer at all: scanners, and REGISTER for a domain that is an address."""
@@ -54,7 +56,7 @@ class Edge:
             status, reason = (405, "Stay Alive / Method Not Allowed") if keep_alive else (200, "Rawr!!")
             self._answer(key, request, transport, now, status, reason)
         elif request.method == "SUBSCRIBE":
-            self._answer(key, request, transport, now, self._runtime.behaviour.subscribe.unknown_event)
+            self._presence.subscribe(key, request, source, transport, now)
         elif request.method == "INVITE":
             self._answer(key, request, transport, now, 604, "no available handlers")
         elif request.method == "BYE" and self._quickcalls.hang_up(request, now):

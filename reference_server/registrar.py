@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import re
 from dataclasses import dataclass
 from hashlib import md5
 
@@ -19,11 +18,9 @@ from reference_server.notifier import Notifier
 from reference_server.registrations import Aor, Contact, Registrations
 from reference_server.rules import Gate, KnownSource
 from reference_server.runtime import Route, Runtime
+from reference_server.wire import Rejected, seconds, written_uri
 
 STAR = "*"
-
-_BRACKETED = re.compile(r'(?:"(?:[^"\\]|\\.)*"\s*|[^<"]*)<([!-~]+)>')
-_BARE = re.compile(r"[!-:=-~]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +29,6 @@ class Binding:
 
     uri: str
     expires: int
-
-
-class Rejected(Exception):
-    """The REGISTER is answered with an error."""
-
-    def __init__(self, status: int, reason: str | None = None, headers: tuple[tuple[str, str], ...] = ()) -> None:
-        super().__init__(status, reason)
-        self.status = status
-        self.reason = reason
-        self.headers = headers
 
 
 class Nonces:
@@ -132,7 +119,7 @@ class Registrar:
 
     def _bindings(self, request: Message) -> list[Binding]:
         """What the REGISTER asks for. A query asks for nothing; `*` stands alone and with Expires 0."""
-        header = _seconds(request.get("expires"))
+        header = seconds(request.get("expires"))
         values = request.all("contact")
         if any(value.strip() == STAR for value in values):
             if len(values) > 1 or header != 0:
@@ -147,13 +134,16 @@ class Registrar:
             for address in addresses:
                 if address.uri.scheme not in ("sip", "sips"):
                     raise Rejected(400, "Bad Contact")
-                expires = _seconds(address.parameters.get("expires"))
+                expires = seconds(address.parameters.get("expires"))
                 expires = header if expires is None else expires
                 if expires is None:
                     expires = self._rules.default_expires
                 if expires is None:
                     raise Rejected(400, "Missing Expires")
-                bindings.append(Binding(_written(value) if len(addresses) == 1 else str(address.uri), expires))
+                written = written_uri(value) if len(addresses) == 1 else str(address.uri)
+                if written is None:
+                    raise Rejected(400, "Bad Contact")
+                bindings.append(Binding(written, expires))
         return bindings
 
     def _check_expiry(self, bindings: list[Binding]) -> None:
@@ -252,23 +242,6 @@ class Registrar:
             self._registrations.flush(aor)
         else:
             self._registrations.remove(aor, uri, now)
-
-
-def _written(value: str) -> str:
-    """The URI of a single Contact value exactly as the phone wrote it: it becomes the Request-URI."""
-    match = _BRACKETED.match(value.strip())
-    if match is not None:
-        return match[1]
-    bare = _BARE.match(value.strip())
-    if bare is None:
-        raise Rejected(400, "Bad Contact")
-    return bare[0]
-
-
-def _seconds(value: str | None) -> int | None:
-    """A delta-seconds value (RFC 3261 25.1), None where it is none."""
-    text = (value or "").strip()
-    return min(int(text), 2**32 - 1) if text.isascii() and text.isdigit() and len(text) <= 12 else None
 
 
 def _matches(credentials: Credentials, password: str | None) -> bool:

@@ -19,6 +19,7 @@ from reference_server.effects import ApiRequest, Effect, SendSip
 from reference_server.faults import Fault
 from reference_server.injection import Injector
 from reference_server.notifier import Notifier
+from reference_server.presence import Presence
 from reference_server.quickcall import Quickcalls
 from reference_server.registrar import Registrar
 from reference_server.registrations import Aor, Contact, Registrations
@@ -70,8 +71,9 @@ class ReferenceServer:
         notifier = Notifier(self._runtime, self._registrations, relay)
         self._quickcalls = Quickcalls(self._runtime, self._registrations, relay)
         registrar = Registrar(self._runtime, self.directory, self._registrations, notifier)
-        self._edge = Edge(self._runtime, registrar, self._quickcalls)
-        self._api = Api(self._runtime, self.directory, self._registrations, notifier, self._quickcalls)
+        self.presence = Presence(self._runtime, relay)
+        self._edge = Edge(self._runtime, registrar, self._quickcalls, self.presence)
+        self._api = Api(self._runtime, self.directory, self._registrations, notifier, self._quickcalls, self.presence)
         self.seed: Seed = plant(self.directory)
 
     # what comes in
@@ -155,8 +157,10 @@ class ReferenceServer:
                 elif isinstance(output, Incoming):
                     self._edge.receive(output.key, output.message, output.source, transport, now)
                 elif isinstance(output, Answer):
-                    self._quickcalls.answer(output.key, output.message, now)
+                    if not self.presence.answer(output.key, output.message, now):
+                        self._quickcalls.answer(output.key, output.message, now)
                 elif isinstance(output, TimedOut):
+                    self.presence.timed_out(output.key, now)
                     self._quickcalls.timed_out(output.key, now)
 
     def _run(self, now: float) -> None:

@@ -20,6 +20,8 @@ FREESWITCH_PORT = 11000
 METHODS = "INVITE, ACK, BYE, CANCEL, OPTIONS, MESSAGE, INFO, UPDATE, REFER, NOTIFY"
 
 _BREAK = re.compile(r"[\r\n\0]")
+_BRACKETED = re.compile(r'(?:"(?:[^"\\]|\\.)*"\s*|[^<"]*)<([!-~]+)>')
+_BARE = re.compile(r"[!-:=-~]+")
 _UNSAFE_USER = re.compile(r"[^A-Za-z0-9\-_.!~*'()&=+$,;?/]")
 
 
@@ -35,6 +37,33 @@ def assemble(start_line: str, headers: Headers, body: bytes = b"") -> bytes:
     """A message with the headers exactly as given; Content-Length is among them."""
     lines = [start_line, *(f"{name}: {value}" for name, value in headers), "", ""]
     return encode("\r\n".join(lines)) + body
+
+
+def user_part(value: str) -> str:
+    """`value` escaped as the user part of a URI (RFC 3261 25.1)."""
+    return _UNSAFE_USER.sub(lambda m: "".join(f"%{octet:02X}" for octet in encode(m[0])), value)
+
+
+def seconds(value: str | None) -> int | None:
+    """A delta-seconds value (RFC 3261 25.1), None where it is none."""
+    text = (value or "").strip()
+    return min(int(text), 2**32 - 1) if text.isascii() and text.isdigit() and len(text) <= 12 else None
+
+
+def written_uri(value: str) -> str | None:
+    """The URI of a single Contact value exactly as the phone wrote it: it becomes a Request-URI. None without one."""
+    match = _BRACKETED.match(value.strip()) or _BARE.match(value.strip())
+    return match[match.lastindex or 0] if match is not None else None
+
+
+class Rejected(Exception):
+    """A request is answered with an error."""
+
+    def __init__(self, status: int, reason: str | None = None, headers: tuple[tuple[str, str], ...] = ()) -> None:
+        super().__init__(status, reason)
+        self.status = status
+        self.reason = reason
+        self.headers = headers
 
 
 class Relay:
@@ -55,7 +84,7 @@ class Relay:
         value = self.clean(value)
         if self._runtime.behaviour.registrar.line_breaks is LineBreaks.PASSED:
             return value
-        return _UNSAFE_USER.sub(lambda m: "".join(f"%{octet:02X}" for octet in encode(m[0])), value)
+        return user_part(value)
 
     def address(self, aor: Aor) -> str:
         """The URI of an address-of-record, fit for a header."""

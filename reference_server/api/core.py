@@ -23,6 +23,7 @@ from reference_server.api.errors import (
     unspecified_fault,
 )
 from reference_server.api.exchange import Exchange, Result, open_exchange, read_body
+from reference_server.api.presence import PresenceHandler
 from reference_server.api.quickcall import QuickcallHandler
 from reference_server.api.routes import Route, routes
 from reference_server.behaviour import (
@@ -37,6 +38,7 @@ from reference_server.behaviour import (
 from reference_server.directory import Account, Directory, Document
 from reference_server.effects import ApiReply, ApiRequest
 from reference_server.notifier import Notifier
+from reference_server.presence import Presence
 from reference_server.quickcall import Quickcalls
 from reference_server.registrations import Registrations
 from reference_server.rules import Carrier, Gate, Version
@@ -65,6 +67,9 @@ NEGOTIATED: Headers = [("content-language", "en"), ("vary", "accept-language, ac
 GREETING = b"Kazoo API, played by the ringproof reference server\n"
 """For requests without an API version."""
 
+OWN_PATH = ("ringproof",)
+"""What stands here is ours alone, and belongs to no version of Kazoo's API."""
+
 _VERSION = re.compile(r"v[0-9]+\Z")
 _ACCOUNT_ID = re.compile(r"[0-9a-f]{32}\Z")
 _UNPRINTABLE = re.compile(r"[^!-~]")
@@ -80,6 +85,7 @@ class Api:
         registrations: Registrations,
         notifier: Notifier,
         quickcalls: Quickcalls,
+        presence: Presence,
     ) -> None:
         self._runtime = runtime
         self._rules = runtime.behaviour.api
@@ -90,12 +96,15 @@ class Api:
         self._authentication = Authentication(directory)
         self._accounts = Accounts(directory, registrations)
         self._devices = Devices(runtime, directory, registrations, notifier)
+        self._presence = PresenceHandler(runtime.behaviour, directory, self._devices, presence, notifier)
         ring_s = runtime.behaviour.quickcall.ring_s
         self._quickcall = QuickcallHandler(self._devices, quickcalls, ring_s)
 
     def handle(self, request: ApiRequest, now: float) -> ApiReply:
         """The reply to `request`; what it sets off on the SIP side is on the agenda."""
         exchange = open_exchange(request, self._request_id(request), now)
+        if exchange.path[:1] == OWN_PATH:
+            exchange.path = (Version.V2, *exchange.path)
         if not exchange.path or not _VERSION.match(exchange.path[0]):
             return self._reply(exchange, 200, [("content-type", "text/plain; charset=UTF-8")], GREETING)
         try:
@@ -228,6 +237,8 @@ class Api:
             return self._authentication.api_auth(exchange)
         if name == "user_auth":
             return self._authentication.user_auth(exchange)
+        if name == "lose_event":
+            return self._presence.lose(exchange)
         account = exchange.account
         if account is None:
             raise not_found()
@@ -248,6 +259,8 @@ class Api:
             "delete_device": lambda: self._devices.delete(account, device, exchange.now),
             "act_on_device": lambda: self._devices.act(exchange, account, device),
             "sync_device": lambda: self._devices.sync(account, device, exchange.now),
+            "reset_presence": lambda: self._presence.reset(exchange, account, device),
+            "show_presence": lambda: self._presence.show(exchange, account, device),
             "quickcall": lambda: self._quickcall.start(exchange, account, device, exchange.arguments.get("number", "")),
         }
         return handlers[name]()

@@ -62,9 +62,12 @@ def routes(behaviour: Behaviour, version: Version) -> tuple[Route, ...]:
         Route(devices, {"PUT": "create_device", "GET": "list_devices"}),
         Route((*devices, "status"), {"GET": "list_status"}),
         Route(device, on_device),
+        Route(("ringproof", "lose"), {"POST": "lose_event"}),
     ]
     if version in behaviour.sync.path:
         table.append(Route((*device, "sync"), {"POST": "sync_device"}))
+    if version in behaviour.reset.path:
+        table.append(Route((*device, "presence"), {"POST": "reset_presence", "GET": "show_presence"}))
     if version in behaviour.quickcall.path:
         table.append(Route((*device, "quickcall", "{number}"), {"GET": "quickcall"}, quickcall=True))
     return tuple(table)

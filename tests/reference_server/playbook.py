@@ -6,7 +6,7 @@ import json
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from phones.sip.digest import Challenge, answer
 from phones.sip.index import Message
@@ -56,6 +56,13 @@ class Sent:
     message: Message
 
 
+class Taker(Protocol):
+    """Somebody at an address of the bench."""
+
+    def take(self, message: Message) -> None:
+        """Take a message of the server."""
+
+
 @dataclass
 class Bench:
     """One server, its clock, and all that it sent."""
@@ -67,7 +74,7 @@ class Bench:
     server: ReferenceServer = field(init=False)
     sent: list[Sent] = field(default_factory=list)
     replies: dict[int, tuple[float, ApiReply]] = field(default_factory=dict)
-    phones: dict[Address, Phone] = field(default_factory=dict)
+    phones: dict[Address, Taker] = field(default_factory=dict)
     _handle: int = 0
 
     def __post_init__(self) -> None:

@@ -279,7 +279,7 @@ def test_silence_for_scanners_and_address_realms() -> None:
         ("OPTIONS", [], 200, "Rawr!!"),
         ("NOTIFY", [("Event", "keep-alive")], 405, "Stay Alive / Method Not Allowed"),
         ("NOTIFY", [("Event", "foo")], 200, "Rawr!!"),
-        ("SUBSCRIBE", [("Event", "dialog")], 489, ""),
+        ("SUBSCRIBE", [("Event", "foo")], 489, "Bad Event"),
         ("INVITE", [], 604, "no available handlers"),
         ("BYE", [], 481, "Call/Transaction Does Not Exist"),
         ("CANCEL", [], 481, "Call/Transaction Does Not Exist"),

@@ -1,0 +1,218 @@
+"""Presence: what is known of every presentity's calls, and telling it to those who watch.
+
+Calls report each change of a leg (`Presence.channel`). The report takes a moment to arrive, like an event on
+Kazoo's message bus, and may be lost: then what is known differs from the truth until a reset computes it afresh.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from phones.sip.index import Message
+from phones.sip.message import Address as Socket
+from reference_server.behaviour_presence import (
+    Aftermath,
+    Followed,
+    Lit,
+    Package,
+    ResetShows,
+    ResetTold,
+    Shared,
+    Told,
+)
+from reference_server.channels import Channel, ChannelState
+from reference_server.lamp_documents import document
+from reference_server.registrations import Aor
+from reference_server.runtime import Runtime
+from reference_server.watchers import Subscription, Watchers
+from reference_server.wire import Relay
+
+RANK = {ChannelState.EARLY: 0, ChannelState.CONFIRMED: 1, ChannelState.TERMINATED: 2}
+"""A call only moves upwards."""
+
+CALL_PACKAGES = (Package.DIALOG, Package.PRESENCE)
+"""The packages that calls have something to say to, in the order in which they are told (recorded)."""
+
+LINGER_S = 20.0
+"""How long a lamp's documents still name the call that ended last (4.3: Expires 20)."""
+
+MEMORY_S = 60.0
+"""How long the Call-IDs of ended calls are known, so that a late event lights nothing (3.22)."""
+
+
+@dataclass(slots=True)
+class _Lamp:
+    """What is known of one presentity. `live` are its calls by Call-ID; `last` ended last, at `ended`.
+
+    `due` is when the newest report arrives: the next one does not overtake it. `ignored` are calls that are no
+    longer followed.
+    """
+
+    live: dict[str, Channel] = field(default_factory=dict)
+    last: Channel | None = None
+    ended: dict[str, float] = field(default_factory=dict)
+    due: float = 0.0
+    ignored: set[str] = field(default_factory=set)
+    losing: list[ChannelState] = field(default_factory=list)
+
+
+def _nobody(_: Aor) -> Sequence[Channel]:
+    return ()
+
+
+class Presence:
+    """Owns what watchers are told. `truth` says which legs a presentity really has; a reset believes it."""
+
+    def __init__(self, runtime: Runtime, relay: Relay) -> None:
+        self._runtime = runtime
+        self._rules = runtime.behaviour.presence
+        self._reset = runtime.behaviour.reset
+        self._relay = relay
+        self._watchers = Watchers(runtime, relay, self._body)
+        self._lamps: dict[tuple[str, str], _Lamp] = {}
+        self.truth: Callable[[Aor], Sequence[Channel]] = _nobody
+
+    # from phones
+
+    def subscribe(self, key: str, request: Message, source: Socket, transport: str, now: float) -> None:
+        """Take a SUBSCRIBE, and answer it."""
+        self._watchers.subscribe(key, request, source, transport, now)
+
+    def answer(self, key: str, message: Message, now: float) -> bool:
+        """Take a response to one of our NOTIFYs; return whether it was one."""
+        return self._watchers.answer(key, message)
+
+    def timed_out(self, key: str, now: float) -> None:
+        """Nobody answered the NOTIFY `key`, if it was one of ours."""
+        self._watchers.timed_out(key)
+
+    # from calls
+
+    def channel(self, channel: Channel, now: float) -> None:
+        """Take the report that a leg has changed."""
+        self._report(channel, now)
+        if self._rules.lit is Lit.OWNER_TOO and channel.owner not in (None, channel.presentity):
+            self._report(replace(channel, presentity=channel.owner), now)
+
+    def lose(self, presentity: Aor, state: ChannelState) -> None:
+        """Lose the next report of that state: what is known stays wrong until a reset."""
+        self._lamp(presentity).losing.append(state)
+
+    def _lamp(self, presentity: Aor) -> _Lamp:
+        return self._lamps.setdefault(presentity.key, _Lamp())
+
+    def _report(self, channel: Channel, now: float) -> None:
+        lamp = self._lamp(channel.presentity)
+        if channel.state in lamp.losing:
+            lamp.losing.remove(channel.state)
+            return
+        lost = ((loss.state, loss.cause or channel.cause) for loss in self._rules.lost)
+        if (channel.state, channel.cause) in lost:
+            return
+        span = {
+            ChannelState.EARLY: self._rules.early,
+            ChannelState.CONFIRMED: self._rules.confirmed,
+            ChannelState.TERMINATED: self._rules.terminated,
+        }[channel.state]
+        lamp.due = max(lamp.due, now + self._runtime.draw(span))
+        self._runtime.agenda.at(lamp.due, partial(self._arrive, channel))
+
+    def _arrive(self, channel: Channel, now: float) -> None:
+        lamp = self._lamp(channel.presentity)
+        known = lamp.live.get(channel.call_id)
+        if channel.call_id in lamp.ignored or channel.call_id in lamp.ended:
+            return
+        if channel.state is ChannelState.TERMINATED:
+            self._terminated(lamp, channel, known, now)
+            return
+        if known is None or RANK[known.state] < RANK[channel.state]:
+            lamp.live[channel.call_id] = channel
+            self._tell(channel.presentity, now)
+
+    def _terminated(self, lamp: _Lamp, channel: Channel, known: Channel | None, now: float) -> None:
+        lamp.ended[channel.call_id] = now
+        self._runtime.agenda.at(now + MEMORY_S, lambda _: self._tidy(channel))
+        if known is None:
+            # whoever does not know the call has nothing to change
+            return
+        del lamp.live[channel.call_id]
+        if self._rules.shared is Shared.FIRST_END:
+            lamp.live.clear()
+        lamp.last = channel
+        self._tell(channel.presentity, now)
+        if self._rules.aftermath is Aftermath.LATE_EARLY:
+            self._runtime.agenda.at(now + self._rules.late_s, partial(self._relight, channel))
+
+    def _relight(self, channel: Channel, now: float) -> None:
+        self._lamp(channel.presentity).live[channel.call_id] = replace(channel, state=ChannelState.EARLY)
+        self._tell(channel.presentity, now)
+
+    def _tidy(self, channel: Channel) -> None:
+        """Forget a call that ended long ago, and its lamp where that says nothing any more."""
+        lamp = self._lamp(channel.presentity)
+        lamp.ended.pop(channel.call_id, None)
+        lamp.ignored.discard(channel.call_id)
+        if not (lamp.live or lamp.ended or lamp.ignored or lamp.losing):
+            del self._lamps[channel.presentity.key]
+
+    # to watchers
+
+    def _tell(self, presentity: Aor, now: float) -> None:
+        for package in CALL_PACKAGES:
+            watching = self._watchers.of(presentity, package)
+            told = {Told.ALL: watching, Told.FIRST: watching[:1], Told.NEWEST: watching[-1:]}[self._rules.told]
+            for _ in range(self._rules.copies):
+                self._watchers.tell(told, now)
+
+    def _body(self, subscription: Subscription, version: int, idle: bool, now: float) -> bytes:
+        presentity = subscription.presentity
+        shown = None if idle else self._shown(presentity, now)
+        return document(subscription.package, presentity, self._relay.address(presentity), shown, version)
+
+    def _shown(self, presentity: Aor, now: float) -> Channel | None:
+        """The call that counts: confirmed over early over one that has just ended; of equals the oldest."""
+        lamp = self._lamps.get(presentity.key)
+        if lamp is None:
+            return None
+        if lamp.live:
+            return max(lamp.live.values(), key=lambda channel: RANK[channel.state])
+        if lamp.last is None or now - lamp.ended.get(lamp.last.call_id, now - LINGER_S) >= LINGER_S:
+            return None
+        return lamp.last
+
+    # for the API
+
+    def subscriptions(self, realm: str) -> dict[str, dict[str, int]]:
+        """How many watch whom in `realm`: by user, then by package."""
+        counts: dict[str, dict[str, int]] = {}
+        for package in Package:
+            for subscription in self._watchers.of_realm(realm, package):
+                packages = counts.setdefault(subscription.presentity.user, {})
+                packages[package] = packages.get(package, 0) + 1
+        return counts
+
+    def reset(self, presentity: Aor, now: float) -> None:
+        """Compute the state of `presentity` afresh, a moment later, and tell every watcher."""
+        self._runtime.agenda.at(now + self._runtime.draw(self._reset.delay), partial(self._recompute, presentity))
+
+    def _recompute(self, presentity: Aor, now: float) -> None:
+        rules = self._reset
+        lamp = self._lamp(presentity)
+        live = [channel for channel in self.truth(presentity) if channel.state is not ChannelState.TERMINATED]
+        if rules.shows is not ResetShows.BEFORE:
+            lamp.last = None
+            lamp.live = {channel.call_id: channel for channel in live} if rules.shows is ResetShows.TRUTH else {}
+        if rules.calls is Followed.FORGOTTEN:
+            lamp.ignored.update(channel.call_id for channel in live)
+        for package in rules.order:
+            watching = self._watchers.of(presentity, package)
+            told = {
+                ResetTold.ALL: watching,
+                ResetTold.FIRST: watching[:1],
+                ResetTold.NOBODY: [],
+                ResetTold.REALM: self._watchers.of_realm(presentity.realm, package),
+            }[rules.told]
+            for _ in range(rules.copies):
+                self._watchers.tell(told, now, reset=True)
