@@ -64,8 +64,8 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
 
 
 def test_pcmu_is_that_of_the_recommendation() -> None:
-    # G.711 table 2a: zero, full scale on both sides; the sine begins at zero and rises
-    assert tone(1000, 0, 1) == b"\xff"
+    # a sine of 8000 at 0, 45, 90 ... degrees, as G.711 table 2 has it
+    assert tone(1000, 0, 8) == b"\xff\xa9\xa0\xa9\xff\x29\x20\x29"
     assert tone(50, 0) == tone(50, FRAME) == tone(50, 3 * FRAME)
     assert tone(50, 0)[40:] == tone(50, 40, 120)
 
