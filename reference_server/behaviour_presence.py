@@ -34,6 +34,14 @@ class Completion(StrEnum):
     """One without `@` stays without a realm, and nobody watches that (before e66268a310)."""
 
 
+class Stored(StrEnum):
+    """What the document says after a `presence_id` was written into it."""
+
+    UNCHANGED = "unchanged"
+    COMPLETED = "completed"
+    """The realm has been added to one without `@`."""
+
+
 class Fallback(StrEnum):
     """Whose lamp it is when a device has no `presence_id`."""
 
@@ -85,6 +93,7 @@ class PresenceRules(Rules):
     """Whose lamp a call lights, and what its watchers are told."""
 
     presence_id: PresenceId = PresenceId.CURRENT
+    stored: Stored = Stored.UNCHANGED
     completion: Completion = Completion.WHERE_MISSING
     fallback: Fallback = Fallback.USERNAME
     lit: Lit = Lit.PRESENTITY
@@ -99,7 +108,7 @@ class PresenceRules(Rules):
     confirmed: Span = Span(low=0.004, high=0.015)
     terminated: Span = Span(low=0.004, high=0.015)
     """4.3 and 5.0: one second."""
-    late_s: Seconds = 0.5
+    late_s: Seconds = 0.1
     """How late a late early event is."""
 
 
@@ -257,6 +266,8 @@ class ResetRules(Rules):
     """POST /devices/{id}/presence."""
 
     path: tuple[Version, ...] = (Version.V1, Version.V2)
+    stranger: Gate = Gate.REFUSED
+    """Somebody without a token, or with one of another account."""
     body: ResetBody = ResetBody.NOTHING
     reply: str = "reset request sent"
     get: ResetGet = ResetGet.LISTS

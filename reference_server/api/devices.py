@@ -31,6 +31,7 @@ from reference_server.behaviour import (
     Storing,
     Truth,
 )
+from reference_server.behaviour_presence import Stored
 from reference_server.directory import Account, Device, Directory, Document, realm_of
 from reference_server.notifier import Notifier
 from reference_server.registrations import Aor, Registrations
@@ -56,6 +57,7 @@ class Devices:
     ) -> None:
         self._rules = runtime.behaviour.devices
         self._sync = runtime.behaviour.sync
+        self._stored = runtime.behaviour.presence.stored
         self._directory = directory
         self._registrations = registrations
         self._notifier = notifier
@@ -231,7 +233,13 @@ class Devices:
             errors |= validate_device(document)
         if errors:
             raise invalid(errors)
-        return with_defaults(document, DEVICE_DEFAULTS)
+        return with_defaults(self._with_presence_id(account, document), DEVICE_DEFAULTS)
+
+    def _with_presence_id(self, account: Account, document: Document) -> Document:
+        presence_id = document.get("presence_id")
+        if self._stored is Stored.UNCHANGED or not isinstance(presence_id, str) or "@" in presence_id:
+            return document
+        return {**document, "presence_id": f"{presence_id}@{account.realm}"}
 
     def _duplicates(self, account: Account, device: Device | None, document: Document) -> Errors:
         errors: Errors = {}

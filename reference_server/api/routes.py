@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from reference_server.behaviour import Behaviour, NotifyAction, Replacement
-from reference_server.rules import Version
+from reference_server.rules import Gate, Version
 
 ORDER = ("PATCH", "POST", "PUT", "GET", "DELETE")
 """The order in which Kazoo lists methods, after OPTIONS."""
@@ -67,7 +67,8 @@ def routes(behaviour: Behaviour, version: Version) -> tuple[Route, ...]:
     if version in behaviour.sync.path:
         table.append(Route((*device, "sync"), {"POST": "sync_device"}))
     if version in behaviour.reset.path:
-        table.append(Route((*device, "presence"), {"POST": "reset_presence", "GET": "show_presence"}))
+        handlers = {"POST": "reset_presence", "GET": "show_presence"}
+        table.append(Route((*device, "presence"), handlers, open=behaviour.reset.stranger is Gate.ACCEPTED))
     if version in behaviour.quickcall.path:
         table.append(Route((*device, "quickcall", "{number}"), {"GET": "quickcall"}, quickcall=True))
     return tuple(table)

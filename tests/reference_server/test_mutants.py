@@ -13,6 +13,8 @@ from phones.sip.index import Message
 from reference_server.behaviour import Behaviour, Encryption
 from reference_server.mutants import MUTANTS
 from tests.reference_server.playbook import DOCUMENTED, Bench, notifies
+from tests.reference_server.presence_checks import PRESENCE_CHECKS
+from tests.reference_server.watching import Scene
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -264,7 +266,7 @@ def sip_06(bench: Bench) -> bool:
     return final is not None and final.status == 200
 
 
-CHECKS: dict[str, Callable[[Bench], bool]] = {
+CHECKS: dict[str, Callable[[Scene], bool]] = {
     "SYNC-01": sync_01,
     "SYNC-02": sync_02,
     "SYNC-03": flag(sync=False),
@@ -300,12 +302,13 @@ CHECKS: dict[str, Callable[[Bench], bool]] = {
     "SIP-03": sip_03,
     "SIP-04": sip_04,
     "SIP-06": sip_06,
+    **PRESENCE_CHECKS,
 }
 
 
 @pytest.mark.parametrize("clause", CHECKS)
 def test_documented_keeps(clause: str) -> None:
-    bench = Bench()
+    bench = Scene()
     assert CHECKS[clause](bench)
     assert bench.server.errors == []
 
@@ -315,7 +318,7 @@ def test_the_mutant_breaks_what_it_says(name: str) -> None:
     mutant = MUTANTS[name]
     assert mutant.must_break
     for clause in mutant.must_break:
-        bench = Bench(mutant.behaviour)
+        bench = Scene(mutant.behaviour)
         assert not CHECKS[clause](bench), clause
         assert bench.server.errors == []
 

@@ -10,6 +10,7 @@ from typing import Any
 from phones.sip.index import Message
 from phones.sip.message import Address, request, response
 from reference_server.channels import Cause, Channel, ChannelState, Direction
+from reference_server.presentity import presentity_of
 from reference_server.registrations import Aor
 from tests.reference_server.playbook import Bench
 
@@ -85,6 +86,15 @@ class Scene(Bench):
         self.legs.append(Leg(self, channel))
         return self.legs[-1]
 
+    def device_leg(self, index: int = 0, call_id: str = "call-1", direction: Direction = Direction.RECIPIENT) -> Leg:
+        """A leg of a seeded device, of the presentity that is the device's now."""
+        account = self.server.directory.accounts[self.server.seed.account_id]
+        device = account.devices[self.server.seed.devices[index].id]
+        presentity = presentity_of(account, device, self.behaviour)
+        return self.leg(
+            presentity.user, call_id, direction, owner=device.username or "", realm=presentity.realm or "nowhere"
+        )
+
     def reset(self, index: int = 0, **details: Any) -> int:
         """POST /presence of a device, and what it sets off; the HTTP status."""
         status = self.api("POST", f"{self.url(index)}/presence", **details).status
@@ -128,7 +138,7 @@ class Watcher:
     presentity: str
     event: str = "dialog"
     port: int = 9000
-    user: str = "watcher"
+    name: str = "watcher"
     answers: Sequence[int] = (200,)
     cseq: int = 0
     to: str = ""
@@ -136,18 +146,26 @@ class Watcher:
     contact: str = ""
     notifies: list[Message] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
+    seen_at: list[Address] = field(default_factory=list)
     finals: list[Message] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.to = self.to or f"<{self.presentity}>"
-        self.call_id = self.call_id or f"watch-{self.event}-{self.port}-{self.user}"
-        self.contact = self.contact or f"sip:{self.user}@127.0.0.1:{self.port}"
+        self.call_id = self.call_id or f"watch-{len(self.bench.watchers)}"
+        self.contact = self.contact or f"sip:{self.name}@127.0.0.1:{self.port}"
         self.bench.watchers[self.call_id] = self
-        self.bench.phones.setdefault(self.address, Place(self.bench))
+        self.move(self.port)
 
     @property
     def address(self) -> Address:
         return ("127.0.0.1", self.port)
+
+    def move(self, port: int) -> None:
+        """Be at another address from now on; messages to the old one are lost."""
+        self.bench.phones.pop(self.address, None)
+        self.contact = self.contact.replace(f":{self.port}", f":{port}")
+        self.port = port
+        self.bench.phones.setdefault(self.address, Place(self.bench))
 
     def take(self, message: Message) -> None:
         if not message.is_request:
@@ -157,6 +175,7 @@ class Watcher:
             return
         self.notifies.append(message)
         self.times.append(self.bench.now)
+        self.seen_at.append(self.address)
         for status in self.answers:
             self.bench.server.receive(response(message, status), self.address, self.bench.now)
 
@@ -169,7 +188,7 @@ class Watcher:
                 f"SIP/2.0/UDP 127.0.0.1:{self.port};rport;branch=z9hG4bK{self.call_id}{self.cseq}x{len(self.finals)}",
             ),
             ("Max-Forwards", "70"),
-            ("From", f"<sip:{self.user}@{self.bench.server.seed.realm}>;tag=w{self.port}"),
+            ("From", f"<sip:{self.name}@{self.bench.server.seed.realm}>;tag=w{self.call_id}"),
             ("To", self.to),
             ("Call-ID", self.call_id),
             ("CSeq", f"{self.cseq} SUBSCRIBE"),
