@@ -13,6 +13,7 @@ from harness.matchers import ABSENT, look_up, show
 from harness.target import Target, TargetAccount
 from harness.templates import merge, seeded_choice
 from phones.phone import Identity
+from phones.sip.message import Address
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _ALPHABET = _LETTERS + "ABCDEFGHIJKLMNOPQRSTUVWXYZ23456789"
@@ -53,6 +54,15 @@ class Device:
     wanted: dict[str, Any]
     document: dict[str, Any]
 
+    @property
+    def presentity(self) -> str:
+        """The URI that its calls light: its presence_id, completed by the realm, else its AOR (Devices page)."""
+        presence_id = self.document.get("presence_id")
+        if not isinstance(presence_id, str) or not presence_id:
+            return self.identity.aor
+        user, _, realm = presence_id.partition("@")
+        return Identity(user, "", realm or self.identity.realm).aor
+
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
@@ -61,7 +71,7 @@ class _Attempt:
     listing: str
     token: str
     key: str
-    value: str
+    value: Any
 
     def is_it(self, item: Any) -> bool:
         return isinstance(item, dict) and look_up(item, self.key) == self.value and isinstance(item.get("id"), str)
@@ -186,6 +196,32 @@ class Tenancy:
         reply = await self._attempted(attempt, listing, device.wanted)
         device.id, device.document = _text(reply, "data.id"), reply["data"]
         self._undo.append((f"{listing}/{device.id}", account.token))
+        self._attempts.remove(attempt)
+
+    async def create_extension(self, device: Device, numbers: list[str]) -> None:
+        """A callflow that rings `device` for each of `numbers`."""
+        flow = {"module": "device", "data": {"id": device.id}, "children": {}}
+        await self.finish(self._make_part(device.account, "callflows", "numbers", {"numbers": numbers, "flow": flow}))
+
+    async def create_trunk(self, account: Account, gateway: Address, numbers: str) -> None:
+        """A carrier at `gateway` for every number of nobody in the account that fits the expression `numbers`."""
+        host, port = gateway
+        resource = {
+            "name": f"ringproof {self._label} trunk",
+            "enabled": True,
+            "rules": [numbers],
+            "gateways": [{"server": host, "port": port, "enabled": True, "prefix": "", "suffix": ""}],
+        }
+        await self.finish(self._make_part(account, "resources", "name", resource))
+        flow = {"module": "resources", "data": {"use_local_resources": True}, "children": {}}
+        no_match = {"numbers": ["no_match"], "flow": flow}
+        await self.finish(self._make_part(account, "callflows", "numbers", no_match))
+
+    async def _make_part(self, account: Account, collection: str, key: str, data: dict[str, Any]) -> None:
+        listing = f"/v2/accounts/{account.id}/{collection}"
+        attempt = _Attempt(listing, account.token, key, data[key])
+        reply = await self._attempted(attempt, listing, data)
+        self._undo.append((f"{listing}/{_text(reply, 'data.id')}", account.token))
         self._attempts.remove(attempt)
 
     async def _must(self, method: str, path: str, token: str, data: Any = ABSENT) -> tuple[int, Any]:

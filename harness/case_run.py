@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import random
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
 from harness import templates
-from harness.accounts import CannotPrepare, NotOffered, Tenancy, Unsupported
+from harness.accounts import CannotPrepare, Device, NotOffered, Tenancy, Unsupported
 from harness.api_session import ApiSession, parsed
-from harness.claims import State
+from harness.claiming import Claiming
+from harness.claims import Claim, State
 from harness.crafting import craft
 from harness.errors import RingproofError, TargetUnavailable
-from harness.loader import ACCOUNTS, Case, StepAt, shown
+from harness.loader import ACCOUNTS, Case, StepAt, claim_ids, shown
 from harness.matchers import ABSENT, look_up, show
+from harness.model import Step
+from harness.phone_steps import PhoneSteps, policy_of
 from harness.ports import ApiAnswer, ApiFailure
 from harness.recorder import CaseRecorder, RunRecorder
-from harness.scenario import (
+from harness.scenario import PhoneSpec
+from harness.step_facts import clauses_of
+from harness.steps import (
     Control,
     Create,
     Expire,
+    Lose,
     Mark,
     Move,
     Parallel,
@@ -31,10 +38,10 @@ from harness.scenario import (
     Reply,
     Request,
     Send,
-    Step,
+    Subscribe,
     Unregister,
+    Unsubscribe,
     Wait,
-    Watching,
 )
 from harness.watching import PhoneAtWork, Watch
 from harness.world import World
@@ -46,13 +53,26 @@ _REGISTRATION_TIMEOUT_S = 40.0
 _LONGEST_EXPIRY_S = 400.0
 """Kazoo's edge grants 300 s at least as it is shipped."""
 _EXPIRY_MARGIN_S = 1.0
+_LOWEST_TONE_HZ, _TONE_STEP_HZ = 400, 100
+"""Tones of the phones of a case: far enough apart to be told from each other in one RTP packet."""
 
 
 class CaseRun:
-    """Runs one case in one world."""
+    """Runs one case in one world. What is known to wait longer than `patience_s` is left out."""
 
-    def __init__(self, case: Case, number: int, run_id: str, world: World, recorder: RunRecorder, seed: int) -> None:
+    def __init__(
+        self,
+        case: Case,
+        number: int,
+        run_id: str,
+        world: World,
+        recorder: RunRecorder,
+        seed: int,
+        *,
+        patience_s: float = math.inf,
+    ) -> None:
         self.case = case
+        self._patience_s = patience_s
         self._world = world
         self._run = recorder
         self._recorder = CaseRecorder(recorder, case.address)
@@ -72,6 +92,15 @@ class CaseRun:
             self._rng,
             lag_of=self._declared_lag,
             variables=self._variables,
+            presentity=self._presentity,
+            claim=self._claim,
+        )
+        self._phone_steps = PhoneSteps(
+            self._recorder,
+            self._phones,
+            self._watching,
+            variables=self._variables,
+            presentity=self._presentity,
             claim=self._claim,
         )
 
@@ -81,6 +110,8 @@ class CaseRun:
         error: dict[str, str] | None = None
         stopped: BaseException | None = None
         try:
+            if self.case.scenario.takes > self._patience_s:
+                raise NotOffered(f"it waits for {self.case.scenario.takes:g} s: --slow runs it, --time virtual too")
             await self._set_up()
             await self._run_steps(tuple(at for at in self.case.steps if "." not in at.number))
         except asyncio.CancelledError as problem:
@@ -133,20 +164,18 @@ class CaseRun:
     def _plan(self) -> Iterator[dict[str, Any]]:
         for at in self.case.steps:
             step = at.step
-            claims = isinstance(step, Register | Unregister | Move | Watching)
+            claims = isinstance(step, Register | Unregister | Move | Subscribe | Unsubscribe | Claiming)
             if claims or (isinstance(step, Request) and step.reply is not None):
-                yield {"claim": at.number, "step": at.number, "text": at.text, "clauses": self._clauses(step)}
+                for claim in claim_ids(at).values():
+                    yield {"claim": claim, "step": at.number, "text": at.text, "clauses": self._clauses(step)}
 
     def _clauses(self, step: Step) -> list[str]:
-        """What a claim speaks about. A registration that names no clause is a precondition of all of them."""
+        """What a claim speaks about. A registration or subscription that names no clause is a precondition of all."""
         applicable = list(self.case.clauses())
-        if isinstance(step, Register):
-            given = step.register_.clauses if isinstance(step.register_, Registering) else []
-            return [name for name in given if name in applicable]
-        if isinstance(step, Unregister | Move):
-            return []
-        if "clauses" in step.model_fields_set:
-            return [name for name in getattr(step, "clauses", []) if name in applicable]
+        if isinstance(step, Register | Unregister | Move | Subscribe | Unsubscribe) or (
+            "clauses" in step.model_fields_set
+        ):
+            return [name for name in clauses_of(step) if name in applicable]
         return applicable
 
     def _declared_lag(self, at: StepAt) -> float | None:
@@ -162,33 +191,56 @@ class CaseRun:
         if "user" in self.case.uses and self._world.target.user is None:
             raise NotOffered(f"target {self._world.target.name} names no user")
         specs = self.case.scenario.phones
-        for name in [*(n for n, s in specs.items() if not s.device_of), *(n for n, s in specs.items() if s.device_of)]:
-            spec = specs[name]
-            if spec.device_of:
-                device = self._phones[spec.device_of].device
-            else:
-                fields = templates.fill(spec.device, self._variables())
-                device = await self._tenancy.create_device(name, fields, spec.account)
-            identity = device.identity
-            if spec.password is not None:
-                password = templates.fill(spec.password, self._variables())
-                identity = Identity(identity.username, password, identity.realm)
-            running = self._fleet.add(
-                name,
-                identity,
-                edge=self._world.target.edge,
-                rng=random.Random(f"{self._rng.getrandbits(64)}"),
-                call_id_prefix=f"{self._label}-{name}-",
-                refusals={method: None if s == "silence" else int(s) for method, s in spec.answers.items()},
-            )
-            self._phones[name] = PhoneAtWork(running, device)
-            self._recorder.write(
-                "phone",
-                phone=name,
-                aor=identity.aor,
-                contact=format_address(running.phone.local),
-                device=device.id,
-            )
+        # whoever builds on another's device or address comes after it
+        for name, spec in sorted(specs.items(), key=lambda item: bool(item[1].device_of) + 2 * bool(item[1].trunk)):
+            await self._set_up_phone(name, spec)
+
+    async def _set_up_phone(self, name: str, spec: PhoneSpec) -> None:
+        if spec.trunk is not None:
+            account = await self._tenancy.account(spec.account)
+            device = Device(account, "", Identity(name, "", self._world.target.bind), {}, {})
+        elif spec.device_of:
+            device = self._phones[spec.device_of].device
+        else:
+            fields = templates.fill(spec.device, self._variables())
+            device = await self._tenancy.create_device(name, fields, spec.account)
+        identity = device.identity
+        if spec.password is not None:
+            password = templates.fill(spec.password, self._variables())
+            identity = Identity(identity.username, password, identity.realm)
+        running = self._fleet.add(
+            name,
+            identity,
+            edge=self._world.target.edge,
+            rng=random.Random(f"{self._rng.getrandbits(64)}"),
+            call_id_prefix=f"{self._label}-{name}-",
+            refusals={method: None if s == "silence" else int(s) for method, s in spec.answers.items()},
+            tone=_LOWEST_TONE_HZ + _TONE_STEP_HZ * len(self._phones),
+        )
+        if spec.on_call is not None:
+            running.calls_policy = policy_of(spec.on_call)
+        at_work = PhoneAtWork(running, device, is_trunk=spec.trunk is not None)
+        self._phones[name] = at_work
+        self._introduce(name)
+        if spec.trunk is not None:
+            await self._tenancy.create_trunk(device.account, running.phone.local, spec.trunk)
+        elif spec.extension is not None:
+            numbers = [str(templates.fill(number, self._variables())) for number in spec.extension]
+            await self._tenancy.create_extension(device, numbers)
+            at_work.extension = tuple(numbers)
+
+    def _introduce(self, name: str) -> None:
+        """Record who a phone is, again when its calls show elsewhere from now on."""
+        at_work = self._phones[name]
+        self._recorder.write(
+            "phone",
+            phone=name,
+            aor=at_work.device.identity.aor,
+            contact=format_address(at_work.running.phone.local),
+            device=at_work.device.id,
+            presentity=at_work.device.presentity,
+            tone=at_work.running.tone,
+        )
 
     async def _clean_up(self) -> None:
         self._fleet.close()
@@ -231,14 +283,17 @@ class CaseRun:
             "realm": device.identity.realm,
             "aor": device.identity.aor,
             "contact": phone.contact,
+            "address": format_address(phone.local),
             "document": device.document,
+            "presence": device.presentity,
+            "extension": at_work.number,
         }
         return templates.Namespace(name, parts)
 
     async def _run_steps(self, steps: tuple[StepAt, ...]) -> None:
         waiting: list[StepAt] = []
         for at in steps:
-            if isinstance(at.step, Watching):
+            if isinstance(at.step, Claiming):
                 waiting.append(at)
                 continue
             await self._watching.watch(waiting)
@@ -251,7 +306,9 @@ class CaseRun:
         said = {"step": at.number, "line": at.position.line, "text": at.text}
         said |= {"stimulus": not isinstance(step, Wait | Mark | Expire)}
         self._recorder.write("step", **said, phase="start")
-        if isinstance(step, Register):
+        if await self._phone_steps.run(at):
+            pass
+        elif isinstance(step, Register):
             await self._register(at, step)
         elif isinstance(step, Unregister):
             await self._registration(at, step.unregister, "unregistered", None, "unregister")
@@ -270,6 +327,8 @@ class CaseRun:
         elif isinstance(step, Send):
             data, remote = craft(step.send, self._variables())
             self._phones[step.send.phone].running.send(data, remote)
+        elif isinstance(step, Lose):
+            await self._lose(step)
         elif isinstance(step, Create):
             for name in step.create:
                 await self._tenancy.create(self._phones[name].device)
@@ -277,16 +336,18 @@ class CaseRun:
             inner = [each for each in self.case.steps if each.number.rpartition(".")[0] == at.number]
             await asyncio.gather(
                 *(
-                    self._watching.watch([each]) if isinstance(each.step, Watching) else self._step(each)
+                    self._watching.watch([each]) if isinstance(each.step, Claiming) else self._step(each)
                     for each in inner
                 )
             )
         self._recorder.write("step", **said, phase="end")
 
-    def _claim(self, at: StepAt, kind: str, spec: dict[str, Any]) -> None:
+    def _claim(self, at: StepAt, kind: str, spec: dict[str, Any], claim_id: str = "") -> Claim:
+        """Record a claim of a step, under its number unless it has an id of its own, and return it."""
+        claim_id = claim_id or at.number
         self._recorder.write(
             "claim",
-            claim=at.number,
+            claim=claim_id,
             step=at.number,
             line=at.position.line,
             text=at.text,
@@ -294,6 +355,20 @@ class CaseRun:
             clauses=self._clauses(at.step),
             spec=spec,
         )
+        return self._recorder.judge.claim(claim_id)
+
+    def _presentity(self, of: str) -> str:
+        """The URI that a phone's name or a template stands for."""
+        return self._phones[of].device.presentity if of in self._phones else str(templates.fill(of, self._variables()))
+
+    async def _lose(self, step: Lose) -> None:
+        if self._world.target.kind != "reference":
+            raise NotOffered("only the reference server loses an event when it is asked to")
+        token = (await self._tenancy.account("own")).token
+        data = {"presentity": self._presentity(step.lose.of), "state": step.lose.state}
+        status, reply = await self._api.prepare("POST", "/ringproof/lose", token, data=data)
+        if not 200 <= status < 300:
+            raise CannotPrepare(f"the server does not lose events: {status} {show(reply)}")
 
     async def _register(self, at: StepAt, step: Register) -> None:
         wanted = step.register_
@@ -314,7 +389,7 @@ class CaseRun:
         expires: int | None = None,
         refresh: bool = True,
     ) -> None:
-        self._claim(at, "registration", {"phones": names, "outcome": outcome, "status": status})
+        claim = self._claim(at, "registration", {"phones": names, "outcome": outcome, "status": status})
 
         async def act(phone: RunningPhone) -> None:
             if action == "register":
@@ -327,7 +402,6 @@ class CaseRun:
                 await asyncio.gather(*(act(self._phones[name].running) for name in names))
         except TimeoutError:
             self._recorder.write("expired", claim=at.number)
-        claim = self._recorder.judge.claim(at.number)
         if not claim.clauses and claim.state is not State.MET:
             # a precondition: what would follow proves nothing about what the case is for
             raise CannotPrepare(f"step {at.number} ({at.text}) did not succeed: {claim.why}")
@@ -390,9 +464,12 @@ class CaseRun:
         document = reply.get("data") if isinstance(reply, dict) else None
         if not 200 <= answer.status < 300 or not isinstance(document, dict):
             return
-        for at_work in self._phones.values():
+        for name, at_work in self._phones.items():
             if document.get("id") == at_work.device.id and method in ("POST", "PATCH", "GET"):
+                before = at_work.device.presentity
                 at_work.device.document = document
+                if at_work.device.presentity != before:
+                    self._introduce(name)
         own = self._tenancy.known("own")
         rest = path.partition("?")[0].strip("/").split("/")[1:]
         if method == "PUT" and rest[:1] == ["accounts"] and isinstance(document.get("id"), str):

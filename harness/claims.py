@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from harness.evidence import is_call_from
+from harness.history import Arrival, PhoneHistory, part_of
 from harness.matchers import ABSENT, look_up, mismatch, show
 from harness.verdicts import Closing
-from phones.sip.index import Message, SipSyntaxError
 from reports.record import Event
 
 
@@ -22,58 +20,6 @@ class State(Enum):
     MET = "met"
     BROKEN = "broken"
     UNPROVED = "unproved"
-
-
-@dataclass(slots=True)
-class Arrival:
-    """A message that reached a phone, with its event."""
-
-    event: Event
-    message: Message | None
-    consumed: bool = False
-
-    @property
-    def n(self) -> int:
-        """Its number in the Record."""
-        return int(self.event["n"])
-
-    @property
-    def t(self) -> float:
-        """Seconds since the run began."""
-        return float(self.event["t"])
-
-
-@dataclass(slots=True)
-class PhoneHistory:
-    """What the judge knows of one phone in one case."""
-
-    arrivals: list[Arrival] = field(default_factory=list)
-    controls: list[Event] = field(default_factory=list)
-    fences: list[Event] = field(default_factory=list)
-    contact: str = ""
-    window: int = -1
-    """Events up to this number belong to earlier claims."""
-
-    acted: int = -1
-    """The last event of a step that acts: a fence counts only when it was asked for behind it."""
-
-    def fence_behind(self, n: int) -> Event | None:
-        """The first fence that was asked for behind record number `n` and arrived."""
-        asked = {each["token"] for each in self.fences if each["state"] == "started" and each["n"] > n}
-        return next((each for each in self.fences if each["state"] == "arrived" and each["token"] in asked), None)
-
-    def is_fence(self, arrival: Arrival) -> bool:
-        """Whether a message was asked for as a fence: it carries the token of one."""
-        message = arrival.message
-        return message is not None and any(is_call_from(message, fence["token"]) for fence in self.fences)
-
-
-def read_message(data: bytes) -> Message | None:
-    """The indexed message, None for bytes that are none."""
-    try:
-        return Message.parse(data)
-    except SipSyntaxError:
-        return None
 
 
 class Claim:
@@ -93,6 +39,29 @@ class Claim:
         self.why = ""
         self.decisive: list[int] = []
         self.closing: Closing | None = None
+        self.deadline = 0.0
+        self.picture = ""
+
+    @property
+    def closes(self) -> bool:
+        """Whether it claims that nothing more comes, so that control, fence and lag must close it."""
+        return False
+
+    @property
+    def listener(self) -> str:
+        """The phone that control and fence are about."""
+        return str(self.spec.get("phone", ""))
+
+    @property
+    def enough(self) -> bool:
+        """Whether what must come has come."""
+        return self.state is not State.OPEN
+
+    def expired(self, event: Event) -> None:
+        """The time to arrive in is over."""
+
+    def closed(self, event: Event) -> None:
+        """The engine says that control, fence and lag are done."""
 
     def settle(self, state: State, *, actual: str = "", why: str = "", decisive: list[int] | None = None) -> None:
         """Fix the outcome. A broken claim stays broken."""
@@ -104,6 +73,32 @@ class Claim:
         self.decisive = decisive if decisive is not None else self.decisive
 
 
+def closing_of(claim: Claim, phone: PhoneHistory, event: Event, *, what: str = "") -> Closing | str:
+    """Whether the Record bears out that a count is closed, or why it does not (design: counts are closed, not slept).
+
+    `what` names the kind of control that is wanted, '' for any.
+    """
+    fence = phone.fence_behind(max(claim.n, phone.acted))
+    contact = fence["contact"] if fence else phone.contact
+    controls = [
+        each
+        for each in phone.controls
+        if each["state"] == "arrived" and each["n"] < claim.n and what in ("", each.get("of", ""))
+    ]
+    control = next((each for each in reversed(controls) if each["contact"] == contact), None)
+    if control is None:
+        said = "its control did not arrive" if phone.controls else "there was no control"
+        return f"nothing proves that {claim.listener} could be reached at {contact}: {said}"
+    if fence is None:
+        return "the fence did not arrive, so what was sent before it may still be on its way"
+    lag = claim.spec["lag"]
+    wanted = max(lag if lag is not None else 4 * control["latency"], 4 * control["latency"])
+    listened = event["t"] - max(control["t"], fence["t"])
+    if listened + 1e-6 < wanted:
+        return f"listened {listened:.3f} s after the fence, not {wanted:.3f} s"
+    return Closing(control["n"], fence["n"], round(listened, 6))
+
+
 class ReplyClaim(Claim):
     """The API's reply to one request."""
 
@@ -111,9 +106,9 @@ class ReplyClaim(Claim):
         super().__init__(event)
         wanted = self.spec["status"]
         parts = [f"HTTP {' or '.join(str(code) for code in wanted)}"] if wanted else []
-        parts += [f"{path} {_say(matcher)}" for path, matcher in self.spec["json"].items()]
-        parts += [f"{name} {_say(matcher)}" for name, matcher in self.spec["headers"].items()]
-        parts += [f"body {_say(self.spec['body'])}"] if self.spec["body"] is not None else []
+        parts += [f"{path} {say(matcher)}" for path, matcher in self.spec["json"].items()]
+        parts += [f"{name} {say(matcher)}" for name, matcher in self.spec["headers"].items()]
+        parts += [f"body {say(self.spec['body'])}"] if self.spec["body"] is not None else []
         self.expected = ", ".join(parts) or "a reply"
 
     def reply(self, event: Event) -> None:
@@ -204,15 +199,19 @@ class WireClaim(Claim):
         self._late: list[Arrival] = []
         self.least: int = self.spec["least"]
         self.most: int | None = self.spec["most"]
-        self.closes: bool = self.spec["closes"]
         self.deadline = stimulus_t + float(self.spec["within"])
         self._sealed = False
         self.expected = self._expectation()
         for arrival in phone.arrivals:
             self.arrival(arrival)
 
+    @property
+    def closes(self) -> bool:
+        """As the step says: a count or a `never`."""
+        return bool(self.spec["closes"])
+
     def _expectation(self) -> str:
-        where = ", ".join(f"{name} {_say(matcher)}" for name, matcher in self.spec["where"].items())
+        where = ", ".join(f"{name} {say(matcher)}" for name, matcher in self.spec["where"].items())
         kind = f"{self.spec['what']}" + (f" with {where}" if where else "")
         name = self.spec["phone"]
         if self.most == 0:
@@ -277,7 +276,7 @@ class WireClaim(Claim):
                 return False
         elif not message.is_request or message.method != what:
             return False
-        return not any(mismatch(matcher, _part(message, name)) for name, matcher in self.spec["where"].items())
+        return not any(mismatch(matcher, part_of(message, name)) for name, matcher in self.spec["where"].items())
 
     def _elsewhere(self) -> str:
         """Who received what this phone did not."""
@@ -291,7 +290,7 @@ class WireClaim(Claim):
     def _alike(self) -> str:
         """A value that must differ from message to message and does not."""
         header = self.spec["distinct"]
-        values = [str(_part(each.message, header)) for each in self.found if each.message] if header else []
+        values = [str(part_of(each.message, header)) for each in self.found if each.message] if header else []
         twice = next((value for value in values if values.count(value) > 1), None)
         return f"two came with the same {header} {show(twice)}" if twice is not None else ""
 
@@ -303,7 +302,7 @@ class WireClaim(Claim):
             reasons = [
                 f"{name} {reason}"
                 for name, matcher in self.spec["where"].items()
-                if (reason := mismatch(matcher, _part(message, name)))
+                if (reason := mismatch(matcher, part_of(message, name)))
             ]
             if reasons and not arrival.consumed:
                 return f"the nearest was a {message.method} whose {'; '.join(reasons)}"
@@ -347,43 +346,21 @@ class WireClaim(Claim):
         if not self.enough:
             self.expired(event)
             return
-        fence = self._phone.fence_behind(max(self.n, self._phone.acted))
-        contact = fence["contact"] if fence else self._phone.contact
-        controls = [each for each in self._phone.controls if each["state"] == "arrived" and each["n"] < self.n]
-        control = next((each for each in reversed(controls) if each["contact"] == contact), None)
-        lag = self.spec["lag"]
-        if control is None:
-            said = "its control did not arrive" if self._phone.controls else "there was no control"
-            self._unproved(f"nothing proves that {self.spec['phone']} could be reached at {contact}: {said}")
-        elif fence is None:
-            self._unproved("the fence did not arrive, so what was sent before it may still be on its way")
-        else:
-            wanted = max(lag if lag is not None else 4 * control["latency"], 4 * control["latency"])
-            listened = event["t"] - max(control["t"], fence["t"])
-            if listened + 1e-6 < wanted:
-                self._unproved(f"listened {listened:.3f} s after the fence, not {wanted:.3f} s")
-                return
-            self.closing = Closing(control["n"], fence["n"], round(listened, 6))
-            decisive = [*(each.n for each in self.found), control["n"], fence["n"]]
-            self.settle(State.MET, actual=self._say_found(), decisive=decisive)
         self._phone.window = max(self._phone.window, event["n"])
+        closing = closing_of(self, self._phone, event)
+        if isinstance(closing, str):
+            self._unproved(closing)
+            return
+        self.closing = closing
+        decisive = [*(each.n for each in self.found), closing.control, closing.fence]
+        self.settle(State.MET, actual=self._say_found(), decisive=decisive)
 
     def _unproved(self, why: str) -> None:
         self.settle(State.UNPROVED, actual=self._say_found(), why=why)
 
 
-def _part(message: Message, name: str) -> Any:
-    if name == "body":
-        return message.body.decode("utf-8", "replace")
-    if name == "uri":
-        return message.uri
-    if name == "first":
-        return message.start_line
-    value = message.get(name)
-    return ABSENT if value is None else value
-
-
-def _say(matcher: Any) -> str:
+def say(matcher: Any) -> str:
+    """A matcher in words."""
     if isinstance(matcher, dict):
         return " and ".join(f"{name} {show(argument)}" for name, argument in matcher.items())
     return matcher if matcher in ("absent", "present", "empty") else f"= {show(matcher)}"

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, RootModel
 
-from harness.scenario import Duration, Strict
+from harness.model import Duration, Strict
 from harness.yaml_file import load, validated
 
 SCENARIOS = Path(__file__).resolve().parent.parent / "scenarios"

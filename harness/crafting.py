@@ -8,7 +8,7 @@ from typing import Any
 
 from harness import templates
 from harness.errors import HarnessError
-from harness.scenario import Sending
+from harness.steps import Sending
 from phones.sip.message import Address
 
 _OWN = ("SIPRequest", "SIPResponse")

@@ -56,7 +56,8 @@ class Closed(_Document):
 class JudgedCase(_Document):
     """One case. `decisive` are numbers of Record events; `encrypted` is null where the case is not over https.
 
-    `closed_by` is the last of `closings`, null where no count had to be closed.
+    `closed_by` is the last of `closings`, null where no count had to be closed. `lamps` is a strip of a lamp over time
+    under the truth over time, '' where no lamp decided.
     """
 
     address: str
@@ -70,6 +71,7 @@ class JudgedCase(_Document):
     expected: str
     actual: str
     why: str
+    lamps: str
     duration_s: float
     encrypted: bool | None
     decisive: list[int]
@@ -78,8 +80,17 @@ class JudgedCase(_Document):
     evidence: str
 
 
+class Round(_Document):
+    """One round of `--repeat` or `--until-fail`."""
+
+    run: str
+    seed: int
+    exit_code: int
+    verdicts: dict[VerdictName, int]
+
+
 class RunDocument(Head):
-    """`ringproof run --format json`."""
+    """`ringproof run --format json`. Of several `rounds` the worst is shown, the last of those."""
 
     target: str
     profile: str
@@ -93,6 +104,7 @@ class RunDocument(Head):
     verdicts: dict[VerdictName, int]
     cases: list[JudgedCase]
     left: list[str]
+    rounds: list[Round]
 
 
 class ReportDocument(Head):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import hashlib
+import math
 import random
 import signal
 import threading
@@ -30,6 +31,8 @@ from reports.secrets import Secrets
 TOOL = "ringproof"
 _LAG_TICK_S = 0.05
 _LAG_NOTED_S = 0.02
+_PATIENCE_S = 10.0
+"""What a case may be known to wait for by the clock, unless slow ones are asked for."""
 
 Progress = Callable[["CaseVerdict | None", str], None]
 """Called with (None, address) when a case begins and with its verdict when it ends."""
@@ -48,6 +51,8 @@ class Options:
     jobs: int | None = None
     seed: int = 0
     stop_at_first: bool = False
+    slow: bool = False
+    """Run on sockets what is known to wait long, too."""
     progress: Progress | None = None
     watcher: Callable[[Event, bytes], None] | None = None
     notice: Callable[[str], None] | None = None
@@ -268,7 +273,8 @@ class Engine:
         progress = self._options.progress
         if progress:
             progress(None, case.address)
-        run = CaseRun(case, number, self.result.run_id, world, self._recorder, self._options.seed)
+        patience = math.inf if self._options.slow or self._options.virtual else _PATIENCE_S
+        run = CaseRun(case, number, self.result.run_id, world, self._recorder, self._options.seed, patience_s=patience)
         self._active[case.address] = run
         try:
             await run.run()

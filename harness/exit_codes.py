@@ -17,6 +17,14 @@ PROVES_TOO_LITTLE = 7
 _RAN = frozenset(Verdict) - {Verdict.SKIPPED}
 
 
+_PRECEDENCE = (INTERRUPTED, OUR_ERROR, FAILED, PROVES_TOO_LITTLE, NOTHING_RAN, PASSED)
+
+
+def worst_code(codes: Iterable[int]) -> int:
+    """One exit code for several rounds, by the same precedence."""
+    return min(codes, key=_PRECEDENCE.index, default=NOTHING_RAN)
+
+
 def exit_code(
     verdicts: Iterable[Verdict],
     *,

@@ -8,11 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from harness.claims import Arrival, Claim, PhoneHistory, RegistrationClaim, ReplyClaim, State, WireClaim, read_message
+from harness.call_claims import HearClaim, OrderClaim, StateClaim
+from harness.claims import Claim, RegistrationClaim, ReplyClaim, State, WireClaim
 from harness.evidence import is_call_from, is_check_sync
+from harness.history import Arrival, PhoneHistory, read_message
+from harness.lamp_claims import LampClaim, LawClaim, SubscriptionClaim
 from harness.verdicts import CaseVerdict, ClauseVerdict, Verdict, worst
 from phones.sip.index import Message
-from reports.record import Event, Record
+from reports.record import WITH_BYTES, Event, Record
 
 _OF_STATE = {State.MET: Verdict.PASS, State.BROKEN: Verdict.FAIL, State.UNPROVED: Verdict.INCONCLUSIVE}
 
@@ -35,6 +38,8 @@ class CaseJudge:
         self._first_n = self._last_n = int(event["n"])
         self._messages: set[int] = set()
         self._damage = ""
+        self._mark = -1
+        self._lamp_floors: dict[tuple[str, str, str], int] = {}
 
     def feed(self, event: Event, data: bytes) -> None:
         """Take the next event of this case; `data` are the bytes of a message.
@@ -42,7 +47,7 @@ class CaseJudge:
         Nothing behind a message whose bytes are lost is taken: who knows what it was.
         """
         self._last_n = event["n"]
-        if event["kind"] == "message":
+        if event["kind"] in WITH_BYTES:
             self._messages.add(event["n"])
         self._lost = self._lost or len(data) < event.get("size", 0)
         if self._lost:
@@ -63,8 +68,12 @@ class CaseJudge:
         return None
 
     def control_latency(self, phone: str) -> float:
-        """Seconds that the last control of `phone` took, 0 when none arrived."""
-        return next((c["latency"] for c in reversed(self._phone(phone).controls) if c["state"] == "arrived"), 0.0)
+        """Seconds that the slowest control of `phone` took, 0 when none arrived."""
+        return max((c["latency"] for c in self._phone(phone).controls if c["state"] == "arrived"), default=0.0)
+
+    def phone_state(self, phone: str) -> str:
+        """What `phone` does: calling, ringing, talking or idle."""
+        return self._phone(phone).call_state()[0]
 
     def _phone(self, name: str) -> PhoneHistory:
         return self._phones.setdefault(name, PhoneHistory(acted=self._acted))
@@ -75,20 +84,76 @@ class CaseJudge:
             phone.acted = event["n"]
 
     def _on_phone(self, event: Event, _: bytes) -> None:
-        self._phone(event["phone"]).contact = event["contact"]
+        phone = self._phone(event["phone"])
+        phone.contact = event["contact"]
+        phone.tone = event["tone"]
 
     def _on_message(self, event: Event, data: bytes) -> None:
-        if event["direction"] != "in":
-            return
+        phone = self._phone(event["phone"])
         arrival = Arrival(event, read_message(data))
-        self._phone(event["phone"]).arrivals.append(arrival)
+        if arrival.message is not None:
+            phone.call_ids[event["n"]] = arrival.message.call_id
+        if event["direction"] == "out":
+            phone.sent.append(arrival)
+            if arrival.message is not None and event["seen"] == "new":
+                phone.lamps.sent(arrival.message)
+        else:
+            self._arrived(phone, arrival)
+        for claim in self._claims.values():
+            if isinstance(claim, OrderClaim):
+                claim.look()
+
+    def _arrived(self, phone: PhoneHistory, arrival: Arrival) -> None:
+        event, name = arrival.event, arrival.event["phone"]
+        phone.arrivals.append(arrival)
         if arrival.message is not None and len(self._trace) < 20:
             call_id = arrival.message.call_id
             if call_id not in self._trace:
                 self._trace.append(call_id)
+        taken = arrival.message is not None and event["seen"] == "new" and event["contact"] == "current"
+        if taken and arrival.message is not None:
+            phone.lamps.received(event, arrival.message)
         for claim in self._claims.values():
-            if isinstance(claim, WireClaim) and claim.spec["phone"] == event["phone"]:
+            if isinstance(claim, WireClaim) and claim.spec["phone"] == name:
                 claim.arrival(arrival)
+            elif isinstance(claim, LampClaim) and taken and claim.spec["phone"] == name:
+                claim.look()
+            elif isinstance(claim, SubscriptionClaim) and taken:
+                claim.notified(name, phone)
+
+    def _on_media(self, event: Event, data: bytes) -> None:
+        if event["direction"] != "in":
+            return
+        self._phone(event["phone"]).heard.append((event, data))
+        for claim in self._claims.values():
+            if isinstance(claim, HearClaim) and claim.spec["phone"] == event["phone"]:
+                claim.heard(event, data)
+
+    def _on_call(self, event: Event, _: bytes) -> None:
+        phone = self._phone(event["phone"])
+        # a state rests on a message of its call; only an end may come from a timer
+        if event["state"] != "ended" and phone.call_ids.get(event["message"]) != event["call_id"]:
+            return
+        phone.calls.setdefault(event["call_id"], []).append(event)
+        for claim in self._claims.values():
+            if isinstance(claim, StateClaim) and claim.spec["phone"] == event["phone"]:
+                claim.look()
+
+    def _on_subscription(self, event: Event, _: bytes) -> None:
+        phone = self._phone(event["phone"])
+        if event["status"] and not self._answered(phone, event):
+            return
+        phone.lamps.ended(event)
+        for claim in self._claims.values():
+            if isinstance(claim, SubscriptionClaim):
+                claim.subscription(event, phone)
+            elif isinstance(claim, LampClaim) and claim.spec["phone"] == event["phone"]:
+                claim.look()
+
+    def _answered(self, phone: PhoneHistory, event: Event) -> bool:
+        """Whether the response that a `subscription` event rests on is in the Record."""
+        answers = (each.message for each in phone.arrivals if each.message and not each.message.is_request)
+        return any(m.call_id == event["call_id"] and m.status == event["status"] for m in answers)
 
     def _on_registration(self, event: Event, _: bytes) -> None:
         if event["status"] and not self._delivered(self._phone(event["phone"]), event):
@@ -126,24 +191,38 @@ class CaseJudge:
                 claim.reply(event)
 
     def _on_claim(self, event: Event, _: bytes) -> None:
-        kind = event["type"]
-        if kind == "wire":
-            phone = self._phone(event["spec"]["phone"])
-            self._claims[event["claim"]] = WireClaim(event, phone, self._stimulus_t, self._phones)
-        elif kind == "reply":
-            self._claims[event["claim"]] = ReplyClaim(event)
-        else:
-            self._claims[event["claim"]] = RegistrationClaim(event)
+        self._claims[event["claim"]] = self._made(event)
+
+    def _made(self, event: Event) -> Claim:
+        kind, spec, since = event["type"], event["spec"], self._stimulus_t
+        if kind == "reply":
+            return ReplyClaim(event)
+        if kind == "registration":
+            return RegistrationClaim(event)
+        if kind == "subscription":
+            return SubscriptionClaim(event)
+        if kind == "order":
+            return OrderClaim(event, self._phones, since, self._mark)
+        phone = self._phone(spec["phone"])
+        if kind == "state":
+            return StateClaim(event, phone, since)
+        if kind == "hear":
+            return HearClaim(event, phone, self._phone(spec["other"]), since)
+        if kind == "lamp":
+            floor = self._lamp_floors.get(_lamp_of(spec), -1)
+            return LampClaim(event, phone, since, max(floor, self._mark))
+        if kind == "laws":
+            return LawClaim(event, phone)
+        return WireClaim(event, phone, since, self._phones)
 
     def _on_expired(self, event: Event, _: bytes) -> None:
-        claim = self._claims.get(event["claim"])
-        if isinstance(claim, WireClaim | RegistrationClaim):
-            claim.expired(event)
+        self._claims[event["claim"]].expired(event)
 
     def _on_closed(self, event: Event, _: bytes) -> None:
-        claim = self._claims.get(event["claim"])
-        if isinstance(claim, WireClaim):
-            claim.closed(event)
+        claim = self._claims[event["claim"]]
+        claim.closed(event)
+        if isinstance(claim, LampClaim):
+            self._lamp_floors[_lamp_of(claim.spec)] = event["n"]
 
     def _on_control(self, event: Event, _: bytes) -> None:
         self._seal()
@@ -165,6 +244,8 @@ class CaseJudge:
         message = arrival.message if arrival else None
         if message is None:
             return False
+        if event["kind"] == "control" and event["of"]:
+            return message.is_request and message.method == "NOTIFY" and message.call_id == event["token"]
         if event["kind"] == "control":
             return is_check_sync(message)
         if event["kind"] == "fence":
@@ -173,12 +254,13 @@ class CaseJudge:
 
     def _on_mark(self, event: Event, _: bytes) -> None:
         self._seal()
+        self._mark = event["n"]
         for phone in self._phones.values():
             phone.window = max(phone.window, event["n"])
 
     def _on_lag(self, event: Event, _: bytes) -> None:
         for claim in self._claims.values():
-            if isinstance(claim, WireClaim) and claim.state is State.OPEN:
+            if claim.state is State.OPEN:
                 claim.deadline += event["seconds"]
 
     def _on_end(self, event: Event, _: bytes) -> None:
@@ -186,7 +268,7 @@ class CaseJudge:
 
     def _seal(self) -> None:
         for claim in self._claims.values():
-            if isinstance(claim, WireClaim):
+            if isinstance(claim, WireClaim | LampClaim):
                 claim.seal()
 
     def doubt(self, record: Record) -> None:
@@ -333,6 +415,10 @@ class CaseJudge:
                 clause, Verdict.INCONCLUSIVE, "over HTTPS the API did not do what this case asks of it"
             )
         return ClauseVerdict(clause, Verdict.PASS)
+
+
+def _lamp_of(spec: dict[str, Any]) -> tuple[str, str, str]:
+    return spec["phone"], spec["presentity"], spec["event"]
 
 
 class Judge:

@@ -10,22 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from harness import templates
+from harness.claiming import Laws, Lit
 from harness.clauses import SCENARIOS, Clause, catalogue, chapter_of
 from harness.errors import Position, ScenarioError, ScenarioErrors, UsageError
-from harness.scenario import (
-    VERBS,
-    Control,
-    Expect,
-    Never,
-    Parallel,
-    Register,
-    Registering,
-    Request,
-    Scenario,
-    Send,
-    Step,
-    parse_receives,
-)
+from harness.model import Step
+from harness.scenario import Scenario
+from harness.step_facts import clauses_of, closing_claim, phones_of
+from harness.steps import VERBS, Control, Lose, Parallel, Request, Subscribe, Unsubscribe
 from harness.yaml_file import Document, Path_, did_you_mean, load, validated
 
 SUFFIX = ".scenario.yaml"
@@ -161,11 +152,27 @@ def _text(raw: dict[str, Any]) -> str:
     verb = next(key for key in raw if key in VERBS)
     value = raw[verb]
     if isinstance(value, dict):
-        value = value.get("phone") or ", ".join(str(part) for part in value)
+        value = _said(verb, value)
     if isinstance(value, list):
         value = "…" if verb == "parallel" else ", ".join(str(part) for part in value)
+    if verb == "lamp":
+        how = next((key for key in ("goes", "stays", "becomes") if key in raw), "")
+        # a bare `off` is false to YAML
+        states = raw.get(how) if isinstance(raw.get(how), list) else [raw.get(how)]
+        value = (
+            f"of {raw.get('of')} on {value} {how} {', '.join('off' if each is False else str(each) for each in states)}"
+        )
     extras = "".join(f" {key} {raw[key]}" for key in ("exactly", "at_most") if key in raw)
     return f"{verb} {value}{extras}"
+
+
+def _said(verb: str, value: dict[str, Any]) -> str:
+    """What a step with conditions is about, in a few words."""
+    phones = value.get("phone", value.get("from"))
+    if phones is None:
+        return ", ".join(str(part) for part in value.values() if isinstance(part, str | int))
+    who = ", ".join(str(name) for name in phones) if isinstance(phones, list) else str(phones)
+    return f"{who} to {value['to']}" if verb in ("subscribe", "unsubscribe", "call") and "to" in value else who
 
 
 def _check(scenario: Scenario, steps: tuple[StepAt, ...], document: Document) -> set[str]:
@@ -184,6 +191,7 @@ def _check(scenario: Scenario, steps: tuple[StepAt, ...], document: Document) ->
                 f"{spec.device_of!r} has no device of its own", document.at(("phones", name, "device_of"))
             )
     controlled: set[str] = set()
+    watched: set[str] = set()
     saved: set[str] = set()
     uses = _check_phone_templates(scenario, document)
     for at in steps:
@@ -191,66 +199,67 @@ def _check(scenario: Scenario, steps: tuple[StepAt, ...], document: Document) ->
         uses |= _check_templates(at, scenario, saved)
         if isinstance(at.step, Control):
             controlled |= set(at.step.control)
+        if isinstance(at.step, Subscribe) and at.step.subscribe.outcome in (None, "active"):
+            watched |= set(at.step.subscribe.phone)
         if isinstance(at.step, Request):
             saved |= at.step.save.keys()
             if at.step.token in TOKENS:
                 uses.add(at.step.token)
-        claim = closing_claim(at.step)
-        if claim is not None and "." in at.number:
+        if isinstance(at.step, Lit) and (blind := [name for name in at.step.lamp if name not in watched]):
+            hint = f"put `- subscribe: {{phone: {blind[0]}, to: …}}` before it"
+            raise ScenarioError(f"{blind[0]} watches nobody here, so it has no lamp", at.position, hint)
+        closing = closing_claim(at.step)
+        if closing and "." in at.number:
             raise ScenarioError(
                 "a count cannot stand inside `parallel`: it is closed after everything that it counts",
                 at.position,
                 "put it behind `parallel`",
             )
-        if claim is not None and claim not in controlled:
-            raise ScenarioError(
-                f"this count about {claim} can never be closed: nothing has proved before that {claim} can be reached",
-                at.position,
-                f"put `- control: {claim}` after its registration",
-            )
+        for name in closing:
+            if scenario.phones[name].trunk is not None:
+                raise ScenarioError(f"no count about {name} can be closed: nothing can fence a trunk", at.position)
+            if name not in controlled | watched:
+                raise ScenarioError(
+                    f"this count about {name} can never be closed: nothing has proved before that it can be reached",
+                    at.position,
+                    f"put `- control: {name}` after its registration",
+                )
     return uses | {spec.account for spec in scenario.phones.values()}
 
 
-def closing_claim(step: Step) -> str | None:
-    """The phone of a claim that nothing more comes, None for other steps (design: counts are closed, not slept)."""
-    if isinstance(step, Never):
-        return parse_receives(step.never)[0]
-    if isinstance(step, Expect) and (step.exactly is not None or step.at_most is not None):
-        return parse_receives(step.expect)[0]
-    return None
+def claim_ids(at: StepAt) -> dict[str, str]:
+    """Phone to claim of a step that claims the same about several, or of one ('' stands for no particular phone)."""
+    step = at.step
+    names = step.lamp if isinstance(step, Lit) else step.laws if isinstance(step, Laws) else [""]
+    return {name: at.number if len(names) == 1 else f"{at.number}:{name}" for name in names}
 
 
-def _phones_of(step: Step) -> list[str]:
-    if isinstance(step, Register):
-        register = step.register_
-        return register.phone if isinstance(register, Registering) else register
-    if isinstance(step, Expect):
-        return [parse_receives(step.expect)[0]]
-    if isinstance(step, Never):
-        return [parse_receives(step.never)[0]]
-    if isinstance(step, Send):
-        return [step.send.phone]
-    for verb in ("unregister", "move", "control", "create", "expire"):
-        if hasattr(step, verb):
-            return list(getattr(step, verb))
-    return []
-
-
-def _clauses_of(step: Step) -> list[str]:
-    if isinstance(step, Register) and isinstance(step.register_, Registering):
-        return step.register_.clauses
-    return list(getattr(step, "clauses", []))
+def _presentity_of(step: Step) -> str:
+    """Whom a step watches or speaks of, as it is written; '' for other steps."""
+    if isinstance(step, Subscribe):
+        return step.subscribe.to
+    if isinstance(step, Unsubscribe):
+        return step.unsubscribe.to
+    return step.of if isinstance(step, Lit) else step.lose.of if isinstance(step, Lose) else ""
 
 
 def _check_names(at: StepAt, scenario: Scenario, document: Document) -> None:
-    for phone in _phones_of(at.step):
+    for phone in phones_of(at.step):
         if phone not in scenario.phones:
             hint = did_you_mean(phone, scenario.phones) or f"known: {', '.join(scenario.phones) or 'none'}"
             raise ScenarioError(f"unknown phone {phone!r}", at.position, hint)
-    for name in _clauses_of(at.step):
+    watched = _presentity_of(at.step)
+    if watched and "{{" not in watched and not watched.startswith("sip:") and watched not in scenario.phones:
+        hint = did_you_mean(watched, scenario.phones) or "a phone, or a sip: URI"
+        raise ScenarioError(f"unknown phone {watched!r}", at.position, hint)
+    for name in clauses_of(at.step):
         if name not in scenario.clauses:
             hint = did_you_mean(name, scenario.clauses)
             raise ScenarioError(f"clause {name!r} is not among the clauses of this scenario", at.position, hint)
+    if isinstance(at.step, Control):
+        for phone in at.step.control:
+            if scenario.phones[phone].trunk is not None:
+                raise ScenarioError(f"{phone} is a trunk: no check-sync can control it", at.position)
     if isinstance(at.step, Request):
         method, _, path = at.step.request.partition(" ")
         if not method.isalpha() or not method.isupper() or not path.strip():
@@ -318,7 +327,19 @@ def _leaves(value: Any) -> Iterator[str]:
         yield value
 
 
-PHONE_PARTS = ("url", "id", "username", "password", "realm", "aor", "contact", "document")
+PHONE_PARTS = (
+    "url",
+    "id",
+    "username",
+    "password",
+    "realm",
+    "aor",
+    "contact",
+    "address",
+    "document",
+    "presence",
+    "extension",
+)
 USER_PARTS = ("username", "password", "account_name", "credentials")
 ACCOUNTS = {"account": "own", "other_account": "other", "parent_account": "parent", "child_account": "child"}
 """Template names of accounts, and what steps and phones call them."""

@@ -8,7 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from harness.judge import CaseJudge, Judge
-from phones.effects import Changed, Heard, Transmit
+from phones.effects import Called, Changed, Heard, MediaIn, MediaOut, Subscribed, Transmit
 from phones.net import Clock
 from phones.phone import format_address
 from phones.sip.message import Address
@@ -68,6 +68,7 @@ class CaseRecorder:
         self._changed: asyncio.Event = asyncio.Event()
         self._forgiving = False
         self._last_response: dict[str, int] = {}
+        self._last_message: dict[str, int] = {}
         self._failed: RecordError | None = None
 
     def forgive(self) -> None:
@@ -125,6 +126,7 @@ class CaseRecorder:
                 local=format_address(local),
                 remote=format_address(remote),
             )
+            self._last_message[phone] = event["n"]
             if direction == "in" and data[:4] == b"SIP/":
                 self._last_response[phone] = event["n"]
         except RecordError as error:
@@ -145,6 +147,60 @@ class CaseRecorder:
                 contact=format_address(contact),
                 message=self._last_response.get(phone) if changed.status else None,
             )
+
+    def subscribed(self, phone: str, subscribed: Subscribed, now: float) -> None:
+        """A phone's subscription went to another state."""
+        with suppress(RecordError):  # kept, as in `_message`
+            self.write(
+                "subscription",
+                phone=phone,
+                call_id=subscribed.call_id,
+                presentity=subscribed.presentity,
+                event=subscribed.event,
+                state=subscribed.state,
+                status=subscribed.status,
+                reason=subscribed.reason,
+                expires=subscribed.expires,
+            )
+
+    def called(self, phone: str, called: Called, now: float) -> None:
+        """A phone's call went to another state."""
+        with suppress(RecordError):  # kept, as in `_message`
+            self.write(
+                "call",
+                phone=phone,
+                call_id=called.call_id,
+                way=called.direction,
+                state=called.state,
+                status=called.status,
+                reason=called.reason,
+                peer=called.peer,
+                message=self._last_message.get(phone),
+            )
+
+    def media_heard(self, phone: str, heard: MediaIn, now: float) -> None:
+        """An RTP packet reached a phone."""
+        self._media(phone, heard.data, "in", heard.local, heard.source)
+
+    def media_sent(self, phone: str, sent: MediaOut, local: Address, now: float) -> None:
+        """A phone sent an RTP packet."""
+        self._media(phone, sent.data, "out", local, sent.remote)
+
+    def _media(self, phone: str, data: bytes, direction: str, local: Address, remote: Address) -> None:
+        try:
+            self._run.message(
+                data,
+                kind="media",
+                case=self._address,
+                phone=phone,
+                direction=direction,
+                local=format_address(local),
+                remote=format_address(remote),
+            )
+        except RecordError as error:
+            # nobody waits for a packet: the next write of the case says it
+            self._failed = error
+        self._changed.set()
 
     async def until(self, reached: Callable[[], bool], deadline: Callable[[], float]) -> bool:
         """Wait until `reached`, at most until `deadline` (seconds of the run, asked again each time)."""

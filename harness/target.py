@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from harness.errors import UsageError
-from harness.scenario import Strict
+from harness.model import Strict
 from harness.yaml_file import load, validated
 from phones.sip.message import Address
 from reports.secrets import Secrets

@@ -41,10 +41,14 @@ def make_console(*, stderr: bool = False) -> Console:
 
 
 class LiveRun:
-    """Prints one line per scenario when its last case is judged, and on a terminal what is running now."""
+    """Prints one line per scenario when its last case is judged, and on a terminal what is running now.
 
-    def __init__(self, console: Console, cases: Iterable[str]) -> None:
+    `quiet`: no lines, for rounds that are many.
+    """
+
+    def __init__(self, console: Console, cases: Iterable[str], *, quiet: bool = False) -> None:
         self._console = console
+        self._quiet = quiet
         self._left: dict[str, set[str]] = {}
         self._done: dict[str, list[CaseVerdict]] = {}
         self._running: dict[str, None] = {}
@@ -76,7 +80,7 @@ class LiveRun:
             scenario = scenario_of(address)
             self._done.setdefault(scenario, []).append(verdict)
             self._left[scenario].discard(address)
-            if not self._left[scenario]:
+            if not self._left[scenario] and not self._quiet:
                 self._line(scenario)
         if self._status is not None:
             waiting = next(iter(self._running), "")
@@ -116,7 +120,9 @@ def block(verdict: CaseVerdict, again: str, evidence: Path | None) -> str:
         ("evidence", str(evidence) if evidence else ""),
         ("again", again),
     ]
-    lines += [f"  {name:<9} {value}" for name, value in rows if value]
+    lines += [f"  {name:<9} {value}" for name, value in rows[:4] if value]
+    lines += [f"            {line}" for line in verdict.picture.splitlines()]
+    lines += [f"  {name:<9} {value}" for name, value in rows[4:] if value]
     return plain("\n".join(lines))
 
 

@@ -76,6 +76,9 @@ class CaseVerdict:
     expected: str = ""
     actual: str = ""
     why: str = ""
+    picture: str = ""
+    """The lamp over time under the truth over time, where a lamp decided."""
+
     clauses: tuple[ClauseVerdict, ...] = ()
     decisive: tuple[int, ...] = ()
     closed_by: tuple[Closing, ...] = ()
@@ -100,6 +103,7 @@ class CaseVerdict:
             "expected": self.expected,
             "actual": self.actual,
             "why": self.why,
+            "lamps": self.picture,
             "duration_s": self.duration_s,
             "encrypted": self.encrypted,
             "decisive": list(self.decisive),

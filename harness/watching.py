@@ -11,11 +11,13 @@ from typing import Any
 from harness import templates
 from harness.accounts import Device
 from harness.api_session import ApiSession
-from harness.claims import State, WireClaim
+from harness.claiming import Expect, Laws, Lit, Never, Order, parse_hears, parse_is, parse_passes, parse_receives
+from harness.claims import Claim, State
 from harness.evidence import is_call_from, is_check_sync
-from harness.loader import StepAt, closing_claim
+from harness.lamps import presentity_key
+from harness.loader import StepAt, claim_ids
 from harness.recorder import CaseRecorder
-from harness.scenario import Expect, Never, parse_receives
+from harness.step_facts import closing_claim
 from phones.fleet import RunningPhone
 from phones.phone import format_address
 from phones.sip.index import Message
@@ -32,13 +34,22 @@ class PhoneAtWork:
 
     running: RunningPhone
     device: Device
+    """Of a trunk: none that the API knows, only its account."""
+
+    is_trunk: bool = False
+    extension: tuple[str, ...] = ()
+
+    @property
+    def number(self) -> str:
+        """What to dial to reach it: its extension, else its SIP username."""
+        return self.extension[0] if self.extension else self.device.identity.user
 
 
 class Watch:
-    """Carries out `control`, `expect` and `never` for the phones of one case.
+    """Carries out `control` and the claims that are settled together, for the phones of one case.
 
-    `lag_of` gives the lag that a step's clauses declare, `variables` what its templates may use, and `claim` records
-    a claim of the judge.
+    `lag_of` gives the lag that a step's clauses declare, `variables` what its templates may use, `presentity` the URI
+    that a phone's name or a template stands for, and `claim` records a claim of the judge.
     """
 
     def __init__(
@@ -50,7 +61,8 @@ class Watch:
         *,
         lag_of: Callable[[StepAt], float | None],
         variables: Callable[[], dict[str, Any]],
-        claim: Callable[[StepAt, str, dict[str, Any]], None],
+        presentity: Callable[[str], str],
+        claim: Callable[[StepAt, str, dict[str, Any], str], Claim],
     ) -> None:
         self._recorder = recorder
         self._api = api
@@ -58,14 +70,13 @@ class Watch:
         self._rng = rng
         self._lag_of = lag_of
         self._variables = variables
+        self._presentity = presentity
         self._claim = claim
 
     async def control(self, name: str) -> None:
         at_work = self._phones[name]
         device = at_work.device
-        started = self._recorder.write(
-            "control", phone=name, contact=format_address(at_work.running.phone.local), state="started", token=""
-        )
+        started = self.started("control", name)
         path = f"/v2/accounts/{device.account.id}/devices/{device.id}/sync"
         status, _ = await self._api.prepare("POST", path, device.account.token, role="control")
         await self._arrival("control", name, started, status, is_check_sync)
@@ -74,12 +85,16 @@ class Watch:
         at_work = self._phones[name]
         device = at_work.device
         token = f"9{self._rng.randrange(10**9):09d}"
-        started = self._recorder.write(
-            "fence", phone=name, contact=format_address(at_work.running.phone.local), state="started", token=token
-        )
+        at_work.running.fences.add(token)
+        started = self.started("fence", name, token=token)
         path = f"/v2/accounts/{device.account.id}/devices/{device.id}/quickcall/{token}"
         status, _ = await self._api.prepare("GET", path, device.account.token, role="fence")
         await self._arrival("fence", name, started, status, lambda message: is_call_from(message, token))
+
+    def started(self, kind: str, name: str, *, token: str = "", of: str = "") -> Event:
+        """Record that a control or a fence of a phone has been asked for."""
+        contact = format_address(self._phones[name].running.phone.local)
+        return self._recorder.write(kind, phone=name, contact=contact, state="started", token=token, of=of)
 
     async def _arrival(
         self, kind: str, name: str, started: Event, status: int, wanted: Callable[[Message], bool]
@@ -88,68 +103,102 @@ class Watch:
         judge = self._recorder.judge
         deadline = self._recorder.now + (PROBE_TIMEOUT_S if 200 <= status < 300 else 0.0)
         await self._recorder.until(lambda: judge.arrived(name, started["n"], wanted) is not None, lambda: deadline)
-        arrival = judge.arrived(name, started["n"], wanted)
+        await self.settled(kind, name, started, status, wanted)
+
+    async def settled(
+        self, kind: str, name: str, started: Event, status: int, wanted: Callable[[Message], bool], token: str = ""
+    ) -> None:
+        """Record whether the message that `wanted` knows has come by now."""
+        arrival = self._recorder.judge.arrived(name, started["n"], wanted)
         found = {"state": "missed", "message": None, "latency": None, "contact": started["contact"]}
         if arrival is not None:
             latency = round(arrival.t - started["t"], 6)
             # what a server sends twice belongs to the control, too, not to what is claimed next
             await self._recorder.until(lambda: False, lambda: arrival.t + _ECHO_LATENCIES * latency)
             found = {"state": "arrived", "message": arrival.n, "latency": latency, "contact": arrival.event["local"]}
-        self._recorder.write(kind, phone=name, token=started["token"], status=status, **found)
+        told = {"phone": name, "token": token or started["token"], "of": started["of"], "status": status}
+        self._recorder.write(kind, **told, **found)
 
     async def watch(self, steps: list[StepAt]) -> None:
         """Open the claims of adjacent steps together, wait for what must come, then close the counts."""
         if not steps:
             return
-        claims = [self._open_wire_claim(at) for at in steps]
+        claims = [claim for at in steps for claim in self._open(at)]
         await asyncio.gather(*(self._await_enough(claim) for claim in claims))
         closing = [claim for claim in claims if claim.closes and claim.state is State.OPEN]
         if closing:
-            await asyncio.gather(
-                *(self._fence(name) for name in dict.fromkeys(claim.spec["phone"] for claim in closing))
-            )
+            await asyncio.gather(*(self._fence(name) for name in dict.fromkeys(claim.listener for claim in closing)))
             await self._listen(closing)
             for claim in closing:
                 self._recorder.write("closed", claim=claim.id)
 
-    def _open_wire_claim(self, at: StepAt) -> WireClaim:
+    def _open(self, at: StepAt) -> list[Claim]:
+        """The claims of one step."""
         step = at.step
-        variables = self._variables()
+        common = {"within": getattr(step, "within", 0.0), "lag": self._lag(at)}
+        if isinstance(step, Lit):
+            return [
+                self._claim(at, "lamp", {**common, **self._lamp(step), "phone": name}, claim_id)
+                for name, claim_id in claim_ids(at).items()
+            ]
+        if isinstance(step, Laws):
+            return [self._claim(at, "laws", {"phone": name}, claim_id) for name, claim_id in claim_ids(at).items()]
+        if isinstance(step, Order):
+            variables = self._variables()
+            lines = []
+            for line in step.lines:
+                phone, way, what = parse_passes(line.that)
+                where = templates.fill(line.where, variables)
+                lines.append({"phone": phone, "way": way, "what": what, "where": where})
+            return [self._claim(at, "order", {**common, "order": lines}, at.number)]
+        if isinstance(step, Expect) and (is_ := parse_is(step.expect)):
+            return [self._claim(at, "state", {**common, "phone": is_[0], "state": is_[1]}, at.number)]
+        if isinstance(step, Expect) and (hears := parse_hears(step.expect)):
+            return [self._claim(at, "hear", {**common, "phone": hears[0], "other": hears[1]}, at.number)]
+        assert isinstance(step, Expect | Never)
+        return [self._claim(at, "wire", {**common, **self._count(step)}, at.number)]
+
+    def _lag(self, at: StepAt) -> float | None:
+        lags = [lag for lag in (getattr(at.step, "lag", None), self._lag_of(at)) if lag is not None]
+        return max(lags, default=None)
+
+    def _lamp(self, step: Lit) -> dict[str, Any]:
+        how = next(name for name in ("goes", "stays", "becomes") if getattr(step, name) is not None)
+        shown = getattr(step, how)
+        return {
+            "presentity": presentity_key(self._presentity(step.of)),
+            "of": step.of if step.of in self._phones else self._presentity(step.of),
+            "event": step.event,
+            "how": how,
+            "goes": shown if isinstance(shown, list) else [shown],
+            "truth": step.truth if step.truth is not None else [step.of] if step.of in self._phones else [],
+        }
+
+    def _count(self, step: Expect | Never) -> dict[str, Any]:
         if isinstance(step, Expect):
             phone, what = parse_receives(step.expect)
             least, most = step.exactly or (0 if step.at_most else 1), step.exactly or step.at_most
         else:
-            assert isinstance(step, Never)
             phone, what = parse_receives(step.never)
             least, most = 0, 0
-        lags = [lag for lag in (step.lag, self._lag_of(at)) if lag is not None]
-        spec = {
+        return {
             "phone": phone,
             "what": what,
-            "where": templates.fill(step.where, variables),
+            "where": templates.fill(step.where, self._variables()),
             "least": least,
             "most": most,
             "distinct": step.distinct if isinstance(step, Expect) else None,
-            "closes": closing_claim(step) is not None,
-            "within": step.within,
-            "lag": max(lags, default=None),
+            "closes": bool(closing_claim(step)),
         }
-        self._claim(at, "wire", spec)
-        claim = self._recorder.judge.claim(at.number)
-        assert isinstance(claim, WireClaim)
-        return claim
 
-    async def _await_enough(self, claim: WireClaim) -> None:
-        def reached() -> bool:
-            return claim.enough or claim.state is not State.OPEN
-
-        if not await self._recorder.until(reached, lambda: claim.deadline):
+    async def _await_enough(self, claim: Claim) -> None:
+        if not await self._recorder.until(lambda: claim.enough, lambda: claim.deadline):
             self._recorder.write("expired", claim=claim.id)
 
-    async def _listen(self, claims: list[WireClaim]) -> None:
+    async def _listen(self, claims: list[Claim]) -> None:
         """Stay quiet for the longest lag, unless every claim has been broken before."""
         judge = self._recorder.judge
-        lags = [max(c.spec["lag"] or 0.0, 4 * judge.control_latency(c.spec["phone"])) for c in claims]
+        lags = [max(claim.spec["lag"] or 0.0, 4 * judge.control_latency(claim.listener)) for claim in claims]
         # a clock may wake us a little early
         until = self._recorder.now + max(lags) + 0.001
-        await self._recorder.until(lambda: all(c.state is not State.OPEN for c in claims), lambda: until)
+        await self._recorder.until(lambda: all(claim.state is not State.OPEN for claim in claims), lambda: until)

@@ -188,7 +188,7 @@ def _translated(document: Document, error: ValidationError, model: type[BaseMode
     if kind == "step_verb":
         given = details["input"]
         words = list(given) if isinstance(given, dict) else []
-        from harness.scenario import VERBS
+        from harness.steps import VERBS
 
         hints = [did_you_mean(word, VERBS) for word in words]
         return ScenarioError(details["msg"], position, next((hint for hint in hints if hint), ""))

@@ -12,13 +12,17 @@ have `case`, its address. The kinds and their keys:
 - `case`: label (begins every X-Request-ID and Call-ID), file, title, matrix, clauses, plan (the claims to come),
   encrypted (null where the case is not over https)
 - `step`: step, line, text, phase (start or end), stimulus (whether what is claimed next counts from its end)
-- `phone`: phone, aor, contact, device
+- `phone`: phone, aor, contact, device, presentity (the URI that its calls light, again when that changes), tone (Hz)
 - `message`: phone, direction (in or out), seen, contact (current or former), local, remote, at, size, crc
   (CRC-32 of the bytes), first
+- `media`: phone, direction, local, remote, at, size, crc: an RTP packet
 - `registration`: phone, state, status, reason, expires, contact, message (number of the response that decided)
+- `subscription`: phone, call_id, presentity, event, state, status, reason, expires
+- `call`: phone, call_id, way (in or out), state, status, reason, peer, message (the phone's last message before it)
 - `request`, `reply`: id, role, method, url, headers, body / id, status, headers, body, tls, error
 - `claim`, `expired`, `closed`: claim, and for `claim` what it says
-- `control`, `fence`: phone, contact, state (started, arrived or missed), token
+- `control`, `fence`: phone, contact, state (started, arrived or missed), token; `of`: the presentity of a control that
+  is the first NOTIFY of a subscription (token is then its Call-ID), '' for a check-sync
 - `mark`: name;  `lag`: seconds that our own event loop was late
 - `end`: error (null, or kind and message);  `verdict`: the case's verdict
 - `left`: what could not be taken away from the target
@@ -42,10 +46,12 @@ from reports.secrets import Secrets
 SCHEMA = 1
 EVENTS = "events.jsonl"
 WIRE = "wire.bin"
+WITH_BYTES = frozenset({"message", "media"})
+"""Kinds of events that point into wire.bin."""
 _FRAME = struct.Struct("<IQ")
 
 _OURS = frozenset({"n", "t", "kind", "case", "phone", "direction", "seen", "contact", "local", "remote", "state"})
-_OURS |= {"phase", "type", "role", "claim", "step", "clauses", "plan"}
+_OURS |= {"phase", "type", "role", "claim", "step", "clauses", "plan", "call_id", "event", "way"}
 """Keys of events whose values are words of ours and names of phones. The judge goes by them, so they are not masked."""
 _NAMES = frozenset({"phone", "phones", "what", "outcome"})
 """The same in what a claim says."""
@@ -81,16 +87,18 @@ class RecordWriter:
         """Append one event and return it as it was written."""
         return self._append({"n": self._number, "t": round(t, 6), "kind": kind, **fields}, b"")
 
-    def message(self, t: float, data: bytes, **fields: Any) -> Event:
-        """Append a `message` event and its bytes."""
+    def message(self, t: float, data: bytes, *, kind: str = "message", **fields: Any) -> Event:
+        """Append a `message` or `media` event and its bytes."""
         masked = self._secrets.mask(data)
         self._put(self._wire, _FRAME.pack(len(masked), round(t * 1e6)) + masked)
         at = self._offset + _FRAME.size
         self._offset = at + len(masked)
         first = masked[: masked.find(b"\r\n")] if b"\r\n" in masked else masked
         text = first[:200].decode("utf-8", "replace")
-        event = {"n": self._number, "t": round(t, 6), "kind": "message", **fields}
-        place = {"at": at, "size": len(masked), "crc": zlib.crc32(masked), "first": text}
+        event = {"n": self._number, "t": round(t, 6), "kind": kind, **fields}
+        place: Event = {"at": at, "size": len(masked), "crc": zlib.crc32(masked)}
+        if kind == "message":
+            place["first"] = text
         return self._append({**event, **place}, masked)
 
     def _append(self, event: Event, data: bytes) -> Event:
@@ -146,8 +154,8 @@ class Record:
     """Numbers of messages whose bytes are not there or not those that were written."""
 
     def data(self, event: Event) -> bytes:
-        """The bytes of a `message` event; empty for other events, and where wire.bin was cut."""
-        if event["kind"] != "message":
+        """The bytes of a `message` or `media` event; empty for others, and where wire.bin was cut."""
+        if event["kind"] not in WITH_BYTES:
             return b""
         return self.wire[event["at"] : event["at"] + event["size"]]
 
@@ -188,7 +196,7 @@ def read_record(folder: Path) -> Record:
         cut = "the last line is not whole"
     if footer is None and not cut:
         cut = "the run was cut off: there is no footer"
-    altered = tuple(event["n"] for event in events if event["kind"] == "message" and not _is_intact(event, wire))
+    altered = tuple(event["n"] for event in events if event["kind"] in WITH_BYTES and not _is_intact(event, wire))
     missing = tuple(
         (before["n"] + 1, after["n"] - 1)
         for before, after in itertools.pairwise(events)
@@ -197,7 +205,7 @@ def read_record(folder: Path) -> Record:
     if missing and not cut:
         cut = f"events are missing or out of order behind number {missing[0][0] - 1}"
     if altered and not cut:
-        ends = len(wire) < max(event["at"] + event["size"] for event in events if event["kind"] == "message")
+        ends = len(wire) < max(event["at"] + event["size"] for event in events if event["kind"] in WITH_BYTES)
         what = "ends early: {} messages are not there" if ends else "was altered: {} messages are not what was written"
         cut = "wire.bin " + what.format(len(altered))
     return Record(folder, header, events, footer, cut, wire, missing, altered)
@@ -221,7 +229,7 @@ def _is_event(value: Any) -> bool:
     if not isinstance(value, dict):
         return False
     wanted = {"kind": str, "n": int, "t": int | float}
-    if value.get("kind") == "message":
+    if value.get("kind") in WITH_BYTES:
         wanted |= {"at": int, "size": int, "crc": int}
     good = all(isinstance(value.get(name), kind) for name, kind in wanted.items())
     return good and min(value.get("at", 0), value.get("size", 0)) >= 0

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 @click.option("-x", "stop_at_first", is_flag=True, help="begin no further case after the first failure")
 @click.option("--last-failed", is_flag=True, help="only what was not fine in the last run below --out")
 @click.option("-v", "--verbose", is_flag=True, help="show API calls and SIP messages as they happen")
+@click.option("--repeat", type=click.IntRange(1, 1_000_000), help="so many rounds, each with the next seed")
+@click.option("--until-fail", is_flag=True, help="begin no further round after one that is not fine; alone: for ever")
+@click.option("--slow", is_flag=True, help="also what is known to wait over 10 s by the clock")
 @click.option("--strict", is_flag=True, help="non_strict and inconclusive count as failures")
 @click.option("--seed", type=click.IntRange(0), help="repeat a run; default a new one, which is printed")
 @format_option
@@ -44,6 +49,9 @@ def command(
     stop_at_first: bool,
     last_failed: bool,
     verbose: bool,
+    repeat: int | None,
+    until_fail: bool,
+    slow: bool,
     strict: bool,
     seed: int | None,
     format_: str,
@@ -80,9 +88,10 @@ def command(
         "jobs": jobs,
         "seed": chosen_seed,
         "stop_at_first": stop_at_first,
+        "slow": slow,
     }
-    from harness.exit_codes import exit_code
-    from harness.terminal import LiveRun, cases_of, make_console
+    from harness.exit_codes import exit_code, worst_code
+    from harness.terminal import LiveRun, cases_of, count_words, make_console
 
     console = make_console(stderr=format_ == "json")
     if verbose:
@@ -92,26 +101,44 @@ def command(
     world = "virtual time" if time_ == "virtual" else "real sockets"
     played = target.name if target else f"reference ({mutant or profile})"
     console.print(f"ringproof: {cases_of(len(cases))} against {played}, {world}, seed {chosen_seed}")
-    with LiveRun(console, [case.address for case in cases]) as live_run:
-        options |= {"progress": live_run.progress, "notice": console.print}
-        result = Engine(cases, Options(**options)).run()
-    unproved = _unproved(selectors, result)
-    code = exit_code(
-        [each.verdict for each in result.verdicts],
-        planned=result.planned,
-        interrupted=result.interrupted,
-        broken=bool(result.error),
-        strict=strict,
-        left=bool(result.left or unproved),
-    )
+    many = until_fail or (repeat or 1) > 1
+    rounds: list[tuple[RunResult, dict[str, Any], int]] = []
+    for number in _numbers(repeat, until_fail):
+        options |= {"seed": chosen_seed + number}
+        with LiveRun(console, [case.address for case in cases], quiet=many) as live_run:
+            options |= {"progress": live_run.progress, "notice": console.print}
+            result = Engine(cases, Options(**options)).run()
+        code = exit_code(
+            [each.verdict for each in result.verdicts],
+            planned=result.planned,
+            interrupted=result.interrupted,
+            broken=bool(result.error),
+            strict=strict,
+            left=bool(result.left or _unproved(selectors, result)),
+        )
+        if many:
+            console.print(f"round {number + 1}, seed {options['seed']}: {count_words(result.verdicts)}")
+        rounds.append((result, dict(options), code))
+        if result.interrupted or result.error or (until_fail and code):
+            break
+    code = worst_code(each for _, _, each in rounds)
+    result, options = next((result, told) for result, told, each in reversed(rounds) if each == code)
     if format_ == "json":
-        print_document(_document(result, options, code))
+        print_document(_document(result, options, code, rounds if many else []))
     else:
         chosen = {"target": target_name, "profile": profile, "mutant": mutant, "behaviour": behaviour}
         _summary(result, cases, options, chosen, code)
-        for clause in unproved:
+        if many:
+            fine = sum(not each for _, _, each in rounds)
+            console.print(f"{fine} of {len(rounds)} rounds were fine; shown is seed {options['seed']}")
+        for clause in _unproved(selectors, result):
             console.print(f"{clause} was asked for and could not be proved here: every verdict on it is skipped")
     return code
+
+
+def _numbers(repeat: int | None, until_fail: bool) -> Iterable[int]:
+    """The numbers of the rounds, from 0."""
+    return itertools.count() if until_fail and repeat is None else range(repeat or 1)
 
 
 def chosen_cases(selectors: tuple[str, ...]) -> list[Case]:
@@ -140,10 +167,14 @@ def _only_last_failed(cases: list[Case], out: Path) -> list[Case]:
     return chosen
 
 
-def _document(result: RunResult, options: dict[str, Any], code: int) -> dict[str, Any]:
+def _document(
+    result: RunResult, options: dict[str, Any], code: int, rounds: list[tuple[RunResult, dict[str, Any], int]]
+) -> dict[str, Any]:
     from harness.verdicts import Verdict
 
-    counts = {name.value: sum(each.verdict is name for each in result.verdicts) for name in Verdict}
+    def counted(of: RunResult) -> dict[str, int]:
+        return {name.value: sum(each.verdict is name for each in of.verdicts) for name in Verdict}
+
     evidence = str(result.folder)
     return document(
         "run",
@@ -157,9 +188,13 @@ def _document(result: RunResult, options: dict[str, Any], code: int) -> dict[str
         started=result.started,
         duration_s=result.duration_s,
         interrupted=result.interrupted,
-        verdicts=counts,
+        verdicts=counted(result),
         cases=[{**each.as_json(), "evidence": evidence} for each in result.verdicts],
         left=result.left,
+        rounds=[
+            {"run": of.run_id, "seed": told["seed"], "exit_code": each, "verdicts": counted(of)}
+            for of, told, each in rounds
+        ],
         **({"error": error_fields(HarnessError(result.error))} if result.error else {}),
     )
 
@@ -187,6 +222,8 @@ def _again(options: dict[str, Any], chosen: dict[str, Any], case: Case) -> str:
             parts += [f"--{name}", str(value)]
     if options["virtual"]:
         parts += ["--time", "virtual"]
+    elif case.scenario.takes and options["slow"]:
+        parts += ["--slow"]
     return " ".join(shlex.quote(part) for part in parts)
 
 

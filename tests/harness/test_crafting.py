@@ -6,7 +6,7 @@ import pytest
 
 from harness.crafting import craft
 from harness.errors import HarnessError
-from harness.scenario import Sending
+from harness.steps import Sending
 from phones.sip.index import Message
 
 

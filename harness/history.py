@@ -1,0 +1,101 @@
+"""What the judge knows of each phone of a case: messages, calls, lamps, and the controls and fences that came."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from harness.evidence import is_call_from
+from harness.lamps import PhoneLamps
+from harness.matchers import ABSENT
+from phones.sip.index import Message, SipSyntaxError
+from reports.record import Event
+
+
+@dataclass(slots=True)
+class Arrival:
+    """A message that reached a phone, with its event."""
+
+    event: Event
+    message: Message | None
+    consumed: bool = False
+
+    @property
+    def n(self) -> int:
+        """Its number in the Record."""
+        return int(self.event["n"])
+
+    @property
+    def t(self) -> float:
+        """Seconds since the run began."""
+        return float(self.event["t"])
+
+
+@dataclass(slots=True)
+class PhoneHistory:
+    """What the judge knows of one phone in one case."""
+
+    arrivals: list[Arrival] = field(default_factory=list)
+    sent: list[Arrival] = field(default_factory=list)
+    """What it sent itself."""
+
+    lamps: PhoneLamps = field(default_factory=PhoneLamps)
+    call_ids: dict[int, str] = field(default_factory=dict)
+    """Number of each message, in and out, to its Call-ID."""
+
+    calls: dict[str, list[Event]] = field(default_factory=dict)
+    """Call-ID to the states that the call went through."""
+
+    heard: list[tuple[Event, bytes]] = field(default_factory=list)
+    """RTP that reached it."""
+
+    tone: int = 0
+    """What it sends itself, in Hz."""
+
+    controls: list[Event] = field(default_factory=list)
+    fences: list[Event] = field(default_factory=list)
+    contact: str = ""
+    window: int = -1
+    """Events up to this number belong to earlier claims."""
+
+    acted: int = -1
+    """The last event of a step that acts: a fence counts only when it was asked for behind it."""
+
+    def fence_behind(self, n: int) -> Event | None:
+        """The first fence that was asked for behind record number `n` and arrived."""
+        asked = {each["token"] for each in self.fences if each["state"] == "started" and each["n"] > n}
+        return next((each for each in self.fences if each["state"] == "arrived" and each["token"] in asked), None)
+
+    def call_state(self) -> tuple[str, Event | None]:
+        """What the phone does, the most important of its calls first, and the event since which it does."""
+        latest = [states[-1] for states in self.calls.values()]
+        for state in ("talking", "ringing", "calling"):
+            for event in latest:
+                if event["state"] == state:
+                    return state, event
+        return "idle", max(latest, key=lambda event: int(event["n"]), default=None)
+
+    def is_fence(self, arrival: Arrival) -> bool:
+        """Whether a message was asked for as a fence: it carries the token of one."""
+        message = arrival.message
+        return message is not None and any(is_call_from(message, fence["token"]) for fence in self.fences)
+
+
+def read_message(data: bytes) -> Message | None:
+    """The indexed message, None for bytes that are none."""
+    try:
+        return Message.parse(data)
+    except SipSyntaxError:
+        return None
+
+
+def part_of(message: Message, name: str) -> Any:
+    """What a `where` calls `name`: a header's first value, `uri`, `first` or `body`; ABSENT when it is not there."""
+    if name == "body":
+        return message.body.decode("utf-8", "replace")
+    if name == "uri":
+        return message.uri
+    if name == "first":
+        return message.start_line
+    value = message.get(name)
+    return ABSENT if value is None else value

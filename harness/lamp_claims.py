@@ -1,0 +1,202 @@
+"""Claims about lamps: what they showed, whether their subscriptions stand, whether their NOTIFYs kept the laws."""
+
+from __future__ import annotations
+
+import itertools
+
+from harness.claims import Claim, State, closing_of
+from harness.history import PhoneHistory
+from harness.lamps import Point
+from harness.verdicts import Closing
+from reports.record import Event
+
+
+class LampClaim(Claim):
+    """What one lamp of one watcher shows from a point in the Record on.
+
+    `goes` is everything that it shows, from what it showed at that point; `stays` is that with one state. Both are
+    closed like counts: control is the NOTIFY that came when the watcher subscribed. `becomes` only waits.
+    """
+
+    def __init__(self, event: Event, phone: PhoneHistory, stimulus_t: float, floor: int) -> None:
+        super().__init__(event)
+        self._phone = phone
+        self._floor = floor
+        self._stimulus = stimulus_t
+        self._wanted: list[str] = self.spec["goes"]
+        self.deadline = stimulus_t + float(self.spec["within"])
+        self._sealed = False
+        self.expected = self._expectation()
+        self.look()
+
+    @property
+    def closes(self) -> bool:
+        """Everything but `becomes`."""
+        return self.spec["how"] != "becomes"
+
+    @property
+    def enough(self) -> bool:
+        """Whether it shows what it is to show at last."""
+        return self.state is not State.OPEN or self._states() == self._wanted
+
+    def _expectation(self) -> str:
+        lamp = f"lamp of {self.spec['of']} on {self.spec['phone']}"
+        within = f"within {self.spec['within']:g} s of the reply"
+        if self.spec["how"] == "stays":
+            return f"{lamp}: {self._wanted[0]}, and nothing else"
+        if self.spec["how"] == "becomes":
+            return f"{lamp}: {self._wanted[0]} {within}"
+        return f"{lamp}: {', '.join(self._wanted)}, the last {within}"
+
+    def _points(self) -> list[Point]:
+        """What the lamp showed since the floor, what it showed then first."""
+        track = self._phone.lamps.track(self.spec["presentity"], self.spec["event"])
+        before = [point for point in track if point.n <= self._floor]
+        return [*before[-1:], *(point for point in track if point.n > self._floor)]
+
+    def _states(self) -> list[str]:
+        states = [point.state.value for point in self._points()]
+        return [state for state, _ in itertools.groupby(states)]
+
+    def look(self) -> None:
+        """See what the lamp shows now."""
+        if self._sealed or self.state is State.BROKEN or (self.state is State.MET and not self.closes):
+            return
+        points = self._points()
+        states = self._states()
+        if not self.closes:
+            last = points[-1] if points else None
+            if last is not None and last.state.value == self._wanted[0] and last.t <= self.deadline + 1e-9:
+                self.settle(State.MET, actual=self._say(), decisive=[last.n])
+            return
+        if states != self._wanted[: len(states)]:
+            self._break(points, f"it showed {states[-1]}{self._law()}")
+        elif states == self._wanted and points[-1].n > self._floor and points[-1].t > self.deadline + 1e-9:
+            self._break(points, f"it came too late; {self.spec['within']:g} s were allowed")
+
+    def _break(self, points: list[Point], why: str) -> None:
+        self.settle(State.BROKEN, actual=self._say(), why=why, decisive=[point.n for point in points[-2:]])
+
+    def _law(self) -> str:
+        """A law that was broken meanwhile: mostly the reason."""
+        for subscription in self._phone.lamps.subscriptions:
+            for n, text in subscription.broken:
+                if n > self._floor and subscription.presentity == self.spec["presentity"]:
+                    return f": {text}"
+        return ""
+
+    def _say(self) -> str:
+        points = self._points()
+        lamp = f"lamp of {self.spec['of']} on {self.spec['phone']}"
+        if not points:
+            return f"{lamp}: no NOTIFY has ever come"
+        shown = ", ".join(
+            point.state.value
+            if point.n <= self._floor
+            else f"{point.state.value} at {(point.t - self._stimulus) * 1000:+.0f} ms"
+            for point in points
+        )
+        return f"{lamp}: {shown}"
+
+    def expired(self, event: Event) -> None:
+        """The lamp does not show in time what it is to show."""
+        if self.enough:
+            return
+        points = self._points()
+        if not points:
+            self._break(points, "no NOTIFY has ever come")
+            return
+        last = points[-1]
+        since = f"since {event['t'] - last.t:.1f} s"
+        self._break(points, f"still {last.state.value}, {since}{self._law()}")
+
+    def seal(self) -> None:
+        """A new stimulus begins: what the lamp shows from now on is not this claim's."""
+        self._sealed = self._sealed or self.state is not State.OPEN
+
+    def closed(self, event: Event) -> None:
+        """The engine says that control, fence and lag are done."""
+        if self.state is not State.OPEN:
+            return
+        if not self.enough:
+            self.expired(event)
+            return
+        closing = closing_of(self, self._phone, event, what=self.spec["presentity"])
+        if isinstance(closing, Closing):
+            self.closing = closing
+            decisive = [*(point.n for point in self._points()), closing.control, closing.fence]
+            self.settle(State.MET, actual=self._say(), decisive=decisive)
+        else:
+            self.settle(State.UNPROVED, actual=self._say(), why=closing)
+
+
+class LawClaim(Claim):
+    """Every NOTIFY of every subscription of a phone kept the laws up to here (RFC 6665 4.1.3, RFC 4235 4.1)."""
+
+    def __init__(self, event: Event, phone: PhoneHistory) -> None:
+        super().__init__(event)
+        subscriptions = phone.lamps.subscriptions
+        count = sum(len(each.notifies) for each in subscriptions)
+        self.expected = f"CSeq and version of {self.spec['phone']}'s NOTIFYs only rise, and nothing follows the end"
+        actual = f"{count} NOTIFYs in {len(subscriptions)} subscriptions"
+        broken = sorted(pair for each in subscriptions for pair in each.broken)
+        if broken:
+            self.settle(State.BROKEN, actual=actual, why=broken[0][1], decisive=[n for n, _ in broken])
+        elif not any(len(each.notifies) > 1 for each in subscriptions):
+            self.settle(State.UNPROVED, actual=actual, why="no subscription had two NOTIFYs to compare")
+        else:
+            decisive = [n for each in subscriptions for n in each.notifies]
+            self.settle(State.MET, actual=f"{actual}, all in order", decisive=decisive)
+
+
+class SubscriptionClaim(Claim):
+    """Subscriptions end in a state. An active one has had its first NOTIFY."""
+
+    def __init__(self, event: Event) -> None:
+        super().__init__(event)
+        self._waiting: dict[str, list[Event]] = {name: [] for name in self.spec["phones"]}
+        status = f" with {self.spec['status']}" if self.spec["status"] else ""
+        notified = ", with a NOTIFY" if self.spec["outcome"] == "active" else ""
+        self.expected = f"{', '.join(self._waiting)}: subscription {self.spec['outcome']}{status}{notified}"
+
+    def subscription(self, event: Event, phone: PhoneHistory) -> None:
+        """Judge a `subscription` event."""
+        name = event["phone"]
+        same = event["presentity"].lower() == self.spec["presentity"] and event["event"] == self.spec["event"]
+        if name not in self._waiting or self.state is not State.OPEN or not same:
+            return
+        said = f"{name} {event['state']}" + (f" ({event['status']} {event['reason']})" if event["status"] else "")
+        wanted = self.spec["status"]
+        if event["state"] != self.spec["outcome"] or (wanted and event["status"] != wanted):
+            why = f"{said}, where {self.expected} was claimed"
+            self.settle(State.BROKEN, actual=said, why=why, decisive=[event["n"]])
+            return
+        self._waiting[name].append(event)
+        self.notified(name, phone)
+
+    def notified(self, name: str, phone: PhoneHistory) -> None:
+        """See whether the first NOTIFYs have come, too."""
+        if self.state is not State.OPEN:
+            return
+        if self.spec["outcome"] != "active":
+            if all(self._waiting.values()):
+                self._met()
+            return
+        for each in self._waiting.get(name, []):
+            subscription = phone.lamps.subscription(each["call_id"])
+            fresh = [n for n in subscription.notifies if n > self.n] if subscription is not None else []
+            if fresh and each["n"] not in self.decisive:
+                self.decisive = [*self.decisive, fresh[0], each["n"]]
+        if all(any(each["n"] in self.decisive for each in events) for events in self._waiting.values()):
+            self._met()
+
+    def _met(self) -> None:
+        self.settle(State.MET, actual=self.expected, decisive=self.decisive)
+
+    def expired(self, event: Event) -> None:
+        """No outcome, or no NOTIFY, in time."""
+        if self.state is not State.OPEN:
+            return
+        silent = [name for name, events in self._waiting.items() if not events]
+        why = f"no outcome for {', '.join(silent)}" if silent else "no NOTIFY came with the subscription"
+        self.settle(State.BROKEN, actual=why, why=why)

@@ -1,0 +1,100 @@
+"""What the lamps of one phone showed, folded from the messages of the Record: the judge's view of BLF keys."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from phones.sip.index import Message
+from phones.sip.lamp import Lamp, LampState
+from reports.record import Event
+
+_URI = re.compile(r"<([^>]*)>|^\s*([^;\s]+)")
+
+
+def presentity_key(uri: str) -> str:
+    """How presentities are compared: the bare URI in lower case (Kazoo looks users and realms up in any case)."""
+    match = _URI.search(uri)
+    bare = (match[1] or match[2] or "") if match else ""
+    return bare.partition(";")[0].lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """From `t` (seconds of the run) on the lamp showed `state`, since event `n` of the Record."""
+
+    n: int
+    t: float
+    state: LampState
+
+
+@dataclass(slots=True)
+class Subscription:
+    """One subscription of a phone: whom and what it watches, and what came of it."""
+
+    call_id: str
+    presentity: str
+    event: str
+    lamp: Lamp = field(default_factory=Lamp)
+    notifies: list[int] = field(default_factory=list)
+    """Numbers of the NOTIFYs that were taken in."""
+    broken: list[tuple[int, str]] = field(default_factory=list)
+    """Laws that NOTIFYs broke: number of the event, and which."""
+
+
+class PhoneLamps:
+    """The lamps of one phone. The newest subscription to a presentity is what its key shows."""
+
+    def __init__(self) -> None:
+        self._by_call_id: dict[str, Subscription] = {}
+        self._newest: dict[tuple[str, str], Subscription] = {}
+        self._tracks: dict[tuple[str, str], list[Point]] = {}
+
+    def sent(self, message: Message) -> None:
+        """A request of the phone: a SUBSCRIBE with a Call-ID of its own begins a subscription."""
+        if message.method != "SUBSCRIBE" or message.call_id in self._by_call_id:
+            return
+        event = (message.get("event") or "").partition(";")[0].strip()
+        subscription = Subscription(message.call_id, presentity_key(message.get("to") or ""), event)
+        self._by_call_id[message.call_id] = subscription
+        self._newest[subscription.presentity, event] = subscription
+
+    def received(self, event: Event, message: Message) -> None:
+        """A NOTIFY that reached the phone and was not forgotten."""
+        subscription = self._by_call_id.get(message.call_id)
+        if subscription is None or message.method != "NOTIFY" or not message.is_request:
+            return
+        seen = subscription.lamp.notify(message)
+        subscription.notifies.append(event["n"])
+        if seen.broken:
+            subscription.broken.append((event["n"], seen.broken))
+        self._show(event, subscription)
+
+    def ended(self, event: Event) -> None:
+        """A `subscription` event: the phone knows that it watches no longer."""
+        subscription = self._by_call_id.get(event["call_id"])
+        if subscription is not None and event["state"] != "active":
+            subscription.lamp.ended()
+            if subscription.notifies:
+                self._show(event, subscription)
+
+    def _show(self, event: Event, subscription: Subscription) -> None:
+        key = (subscription.presentity, subscription.event)
+        if self._newest.get(key) is not subscription:
+            return
+        track = self._tracks.setdefault(key, [])
+        if not track or track[-1].state is not subscription.lamp.state:
+            track.append(Point(event["n"], event["t"], subscription.lamp.state))
+
+    def track(self, presentity: str, package: str) -> list[Point]:
+        """What the lamp for that presentity showed, change by change."""
+        return self._tracks.get((presentity_key(presentity), package), [])
+
+    def subscription(self, call_id: str) -> Subscription | None:
+        """The subscription with that Call-ID."""
+        return self._by_call_id.get(call_id)
+
+    @property
+    def subscriptions(self) -> list[Subscription]:
+        """All of them, oldest first."""
+        return list(self._by_call_id.values())

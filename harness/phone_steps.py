@@ -1,0 +1,196 @@
+"""Steps in which phones do something by SIP: watch, call, answer, hang up. What comes of it is in the Record."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from harness import templates
+from harness.accounts import CannotPrepare
+from harness.claims import Claim, State
+from harness.lamps import presentity_key
+from harness.loader import StepAt
+from harness.recorder import CaseRecorder
+from harness.steps import (
+    Answer,
+    Answering,
+    Call,
+    Cancel,
+    Forget,
+    HangUp,
+    Misses,
+    OnCall,
+    Reject,
+    Responds,
+    Subscribe,
+    Unsubscribe,
+)
+from harness.watching import PhoneAtWork, Watch
+from phones.calling import CallPolicy, NoSuchCall
+from phones.phone import format_address
+from phones.sip.index import Message
+
+_SUBSCRIPTION_TIMEOUT_S = 40.0
+"""More than 64*T1: a phone itself gives up before."""
+_NOTIFY_TIMEOUT_S = 5.0
+_CALL_TIMEOUT_S = 5.0
+"""How long a call may take to ring, to be acknowledged, or to end, where a step waits for that."""
+
+
+class PhoneSteps:
+    """Carries out the steps of phones of one case.
+
+    `presentity` gives the URI that a phone's name or a template stands for, `claim` records a claim of the judge.
+    """
+
+    def __init__(
+        self,
+        recorder: CaseRecorder,
+        phones: Mapping[str, PhoneAtWork],
+        watching: Watch,
+        *,
+        variables: Callable[[], dict[str, Any]],
+        presentity: Callable[[str], str],
+        claim: Callable[[StepAt, str, dict[str, Any], str], Claim],
+    ) -> None:
+        self._recorder = recorder
+        self._phones = phones
+        self._watching = watching
+        self._variables = variables
+        self._presentity = presentity
+        self._claim = claim
+
+    async def run(self, at: StepAt) -> bool:
+        """Carry out a step; return whether it is one of a phone's. Raises CannotPrepare when the phone cannot do it."""
+        step = at.step
+        if isinstance(step, Subscribe | Unsubscribe):
+            await self._subscribe(at, step)
+        elif isinstance(step, Call):
+            self._call(step)
+        elif isinstance(step, Answer):
+            await asyncio.gather(*(self._answer(at, name) for name in step.answer))
+        elif isinstance(step, Reject):
+            wanted = step.reject if isinstance(step.reject, Answering) else Answering(phone=step.reject, status=486)
+            await asyncio.gather(*(self._reject(at, name, wanted.status) for name in wanted.phone))
+        elif isinstance(step, HangUp):
+            await asyncio.gather(*(self._end(at, name, "hang_up") for name in step.hang_up))
+        elif isinstance(step, Cancel):
+            await asyncio.gather(*(self._end(at, name, "cancel") for name in step.cancel))
+        elif isinstance(step, OnCall):
+            for name in step.on_call.phone:
+                self._phones[name].running.calls_policy = policy_of(step.on_call)
+        elif isinstance(step, Misses):
+            for name in step.misses.phone:
+                self._phones[name].running.miss(step.misses.method, step.misses.count)
+        elif isinstance(step, Responds):
+            self._respond(step)
+        elif isinstance(step, Forget):
+            for name in step.forget:
+                self._phones[name].running.forget()
+        else:
+            return False
+        return True
+
+    # watching
+
+    async def _subscribe(self, at: StepAt, step: Subscribe | Unsubscribe) -> None:
+        ending = isinstance(step, Unsubscribe)
+        wanted = step.unsubscribe if isinstance(step, Unsubscribe) else step.subscribe
+        presentity = self._presentity(wanted.to)
+        outcome = wanted.outcome or ("terminated" if ending else "active")
+        key = presentity_key(presentity)
+        spec = {
+            "phones": wanted.phone,
+            "presentity": key,
+            "event": wanted.event,
+            "outcome": outcome,
+            "status": wanted.status,
+        }
+        claim = self._claim(at, "subscription", spec, at.number)
+
+        async def act(name: str) -> None:
+            running = self._phones[name].running
+            if ending:
+                await running.unsubscribe(presentity, wanted.event)
+                return
+            started = self._watching.started("control", name, of=key)
+            done = await running.subscribe(presentity, wanted.event, expires=wanted.expires, refresh=wanted.refresh)
+            if done.state == "active":
+                await self._first_notify(name, started, done.call_id)
+
+        try:
+            async with asyncio.timeout(_SUBSCRIPTION_TIMEOUT_S):
+                await asyncio.gather(*(act(name) for name in wanted.phone))
+        except TimeoutError:
+            pass
+        if claim.state is State.OPEN:
+            self._recorder.write("expired", claim=claim.id)
+        if not claim.clauses and claim.state is not State.MET:
+            # a precondition: what would follow proves nothing about what the case is for
+            raise CannotPrepare(f"step {at.number} ({at.text}) did not succeed: {claim.why}")
+
+    async def _first_notify(self, name: str, started: dict[str, Any], call_id: str) -> None:
+        """Wait for the NOTIFY that a subscription brings: it proves that others can reach the phone, too."""
+
+        def wanted(message: Message) -> bool:
+            return message.is_request and message.method == "NOTIFY" and message.call_id == call_id
+
+        judge = self._recorder.judge
+        deadline = self._recorder.now + _NOTIFY_TIMEOUT_S
+        await self._recorder.until(lambda: judge.arrived(name, started["n"], wanted) is not None, lambda: deadline)
+        await self._watching.settled("control", name, started, 200, wanted, call_id)
+
+    # calls
+
+    def _call(self, step: Call) -> None:
+        wanted = step.calling
+        variables = self._variables()
+        caller = self._phones[wanted.from_]
+        target = str(templates.fill(wanted.to, variables))
+        if wanted.to in self._phones:
+            target = self._phones[wanted.to].number
+        if not target.lower().startswith(("sip:", "sips:")):
+            realm = format_address(caller.running.phone.edge) if caller.is_trunk else caller.device.identity.realm
+            target = f"sip:{target}@{realm}"
+        shown = None if wanted.as_ is None else str(templates.fill(wanted.as_, variables))
+        caller.running.call(target, caller=shown)
+
+    async def _is(self, name: str, state: str) -> bool:
+        judge = self._recorder.judge
+        deadline = self._recorder.now + _CALL_TIMEOUT_S
+        return await self._recorder.until(lambda: judge.phone_state(name) == state, lambda: deadline)
+
+    async def _answer(self, at: StepAt, name: str) -> None:
+        if not await self._is(name, "ringing"):
+            raise CannotPrepare(f"step {at.number}: no call rings at {name}")
+        self._phones[name].running.answer()
+        if not await self._is(name, "talking"):
+            raise CannotPrepare(f"step {at.number}: the answer of {name} was never acknowledged")
+
+    async def _reject(self, at: StepAt, name: str, status: int) -> None:
+        if not await self._is(name, "ringing"):
+            raise CannotPrepare(f"step {at.number}: no call rings at {name}")
+        self._phones[name].running.reject(status)
+        await self._is(name, "idle")
+
+    async def _end(self, at: StepAt, name: str, how: str) -> None:
+        running = self._phones[name].running
+        try:
+            (running.cancel if how == "cancel" else running.hang_up)()
+        except NoSuchCall as error:
+            raise CannotPrepare(f"step {at.number}: {name}: {error}") from error
+        await self._is(name, "idle")
+
+    def _respond(self, step: Responds) -> None:
+        for name in step.responds.phone:
+            refusals = self._phones[name].running.phone.refusals
+            if step.responds.with_ == "usual":
+                refusals.pop(step.responds.to, None)
+            else:
+                refusals[step.responds.to] = None if step.responds.with_ == "silence" else step.responds.with_
+
+
+def policy_of(wanted: Any) -> CallPolicy:
+    """What a scenario says of calls, as a phone takes it."""
+    return CallPolicy(how=wanted.how, status=wanted.status, after=wanted.after)

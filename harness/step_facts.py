@@ -1,0 +1,67 @@
+"""What a step is about, whatever its kind: its phones, its clauses, and whom a count of it must be closed for."""
+
+from __future__ import annotations
+
+from harness.claiming import Expect, Lit, Never, Order, parse_hears, parse_is, parse_passes, parse_receives
+from harness.model import Step
+from harness.steps import (
+    Answering,
+    Call,
+    Misses,
+    OnCall,
+    Register,
+    Registering,
+    Reject,
+    Responds,
+    Send,
+    Subscribe,
+    Unsubscribe,
+)
+
+
+def closing_claim(step: Step) -> list[str]:
+    """The phones of a claim that nothing more comes, none for other steps (design: counts are closed, not slept)."""
+    if isinstance(step, Never):
+        return [parse_receives(step.never)[0]]
+    if isinstance(step, Expect) and (step.exactly is not None or step.at_most is not None):
+        return [parse_receives(step.expect)[0]]
+    if isinstance(step, Lit) and step.becomes is None:
+        return step.lamp
+    return []
+
+
+def phones_of(step: Step) -> list[str]:
+    """The phones that a step names outside its templates."""
+    if isinstance(step, Register):
+        register = step.register_
+        return register.phone if isinstance(register, Registering) else register
+    if isinstance(step, Expect):
+        if is_ := parse_is(step.expect):
+            return [is_[0]]
+        return list(parse_hears(step.expect) or [parse_receives(step.expect)[0]])
+    if isinstance(step, Never):
+        return [parse_receives(step.never)[0]]
+    if isinstance(step, Lit):
+        return [*step.lamp, *(step.truth or [])]
+    if isinstance(step, Order):
+        return [parse_passes(line.that)[0] for line in step.lines]
+    if isinstance(step, Call):
+        return [step.calling.from_]
+    if isinstance(step, Reject):
+        return step.reject.phone if isinstance(step.reject, Answering) else step.reject
+    value = getattr(step, step.VERB, None)
+    if isinstance(step, Send | Subscribe | Unsubscribe | OnCall | Misses | Responds):
+        phone = getattr(value, "phone", [])
+        return [phone] if isinstance(phone, str) else list(phone)
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+
+
+def clauses_of(step: Step) -> list[str]:
+    """The clauses that a step names."""
+    if isinstance(step, Register) and isinstance(step.register_, Registering):
+        return step.register_.clauses
+    if isinstance(step, Subscribe):
+        return step.subscribe.clauses
+    if isinstance(step, Unsubscribe):
+        return step.unsubscribe.clauses
+    return list(getattr(step, "clauses", []))

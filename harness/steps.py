@@ -1,0 +1,419 @@
+"""The steps of a scenario, typed: what can happen, and what can be claimed about it."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+
+from harness.claiming import Expect, Laws, Lit, Never, Order
+from harness.model import Duration, OneOrMore, Step, Strict, check_matchers, plain_pattern
+
+_CALL = re.compile(r"(?P<phone>\S+) to (?P<target>\S.*)\Z", re.DOTALL)
+METHOD = re.compile(r"[A-Z]{3,12}\Z")
+
+
+class Registering(Strict):
+    """`register` with conditions."""
+
+    phone: OneOrMore = Field(description="phones, by name")
+    expires: int | None = Field(None, ge=0, le=7 * 24 * 3600, description="seconds to ask for")
+    refresh: bool = Field(True, description="refresh before it expires")
+    outcome: Literal["registered", "refused", "unanswered"] = "registered"
+    status: int | None = Field(None, description="the status of the deciding response")
+    clauses: list[str] = Field(
+        default_factory=list, description="clauses that this proves; without any it is a precondition of all"
+    )
+
+
+class Reply(Strict):
+    """What the API's reply must be."""
+
+    status: int | list[int] | None = None
+    content: dict[str, Any] = Field(default_factory=dict, alias="json", description="dotted path to matcher")
+    headers: dict[str, Any] = Field(default_factory=dict, description="header to matcher")
+    body: Any = Field(None, description="matcher on the body as text")
+
+    @field_validator("content", "headers")
+    @classmethod
+    def _matchers(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return check_matchers(value)
+
+
+class SipMessage(Strict):
+    """A SIP request or response to craft from the scapy layers."""
+
+    method: str | None = None
+    uri: str | None = None
+    status: str | int | None = None
+    reason: str = "OK"
+    headers: dict[str, str | int] = Field(default_factory=dict)
+    body: str = ""
+    auto_length: bool = Field(True, description="append a Content-Length where the headers have none")
+
+    @model_validator(mode="after")
+    def _kind(self) -> SipMessage:
+        if (self.method is None) == (self.status is None):
+            raise ValueError("say either `method` (a request) or `status` (a response)")
+        return self
+
+
+class Sending(Strict):
+    """`send`: put bytes on the wire, well-formed or not."""
+
+    phone: str = Field(description="the phone that sends")
+    to: str | None = Field(None, description="host:port; default the phone's edge")
+    sip: SipMessage | None = None
+    layers: list[dict[str, dict[str, Any]]] | None = Field(
+        None, min_length=1, description="scapy layers from the outside in, each `{Name: {field: value}}`"
+    )
+    raw: str | None = Field(None, description="text as it is; line ends are sent as written")
+    hex: str | None = Field(None, description="octets in hexadecimal")
+
+    @model_validator(mode="after")
+    def _one(self) -> Sending:
+        if sum(what is not None for what in (self.sip, self.layers, self.raw, self.hex)) != 1:
+            raise ValueError("say exactly one of sip, layers, raw, hex")
+        return self
+
+
+class Calling(Strict):
+    """`call` with more to say."""
+
+    from_: str = Field(alias="from", description="the phone that calls")
+    to: str = Field(description="a phone (its extension, else its SIP username), a number, or a sip: URI")
+    as_: str | None = Field(None, alias="as", description="the caller number that a carrier shows")
+
+
+class Answering(Strict):
+    """`reject` with a status."""
+
+    phone: OneOrMore = Field(description="phones, by name")
+    status: int = Field(486, ge=300, le=699)
+
+
+class CallPolicy(Strict):
+    """What a phone does with calls by itself."""
+
+    how: Literal["reject", "ring", "answer", "ignore", "auto"] = Field(
+        "ring",
+        description="reject; ring and wait for a step; answer; ignore: not even ring; auto: answer where the call asks "
+        "for it, ring otherwise",
+    )
+    status: int = Field(486, ge=300, le=699, description="of `reject`")
+    after: Duration = Field(0.0, description="how long `answer` rings before")
+
+
+class Handling(CallPolicy):
+    """`on_call`: the policy of phones from now on."""
+
+    phone: OneOrMore = Field(description="phones, by name")
+
+
+class Subscribing(Strict):
+    """`subscribe` and `unsubscribe`."""
+
+    phone: OneOrMore = Field(description="the watchers, by name")
+    to: str = Field(description="whom they watch: a phone, or a sip: URI")
+    event: str = Field("dialog", description="the event package: dialog, presence, message-summary, or what it takes")
+    expires: int | None = Field(None, ge=0, le=7 * 24 * 3600, description="seconds to ask for")
+    refresh: bool = Field(True, description="refresh before it expires")
+    outcome: Literal["active", "refused", "unanswered", "terminated"] | None = Field(
+        None, description="how it ends; default active for `subscribe`, terminated for `unsubscribe`"
+    )
+    status: int | None = Field(None, description="the status of the deciding response")
+    clauses: list[str] = Field(
+        default_factory=list, description="clauses that this proves; without any it is a precondition of all"
+    )
+
+
+class Missing(Strict):
+    """`misses`: requests that a phone acknowledges and forgets."""
+
+    phone: OneOrMore
+    method: str = Field("NOTIFY", pattern=plain_pattern(METHOD))
+    count: int = Field(1, ge=1, le=1000)
+
+
+class Responding(Strict):
+    """`responds`: how a phone answers a method from now on."""
+
+    phone: OneOrMore
+    to: str = Field(pattern=plain_pattern(METHOD))
+    with_: int | Literal["silence", "usual"] = Field(alias="with")
+
+
+class Losing(Strict):
+    """`lose`: an event inside the server. Reference only."""
+
+    of: str = Field(description="whose: a phone, or a sip: URI")
+    state: Literal["early", "confirmed", "terminated"] = "terminated"
+
+
+class Register(Step):
+    """Register phones, or refresh their registration."""
+
+    VERB = "register"
+    register_: OneOrMore | Registering = Field(alias="register")
+
+
+class Unregister(Step):
+    """Unregister phones."""
+
+    VERB = "unregister"
+    unregister: OneOrMore
+
+
+class Move(Step):
+    """Take phones to another Contact and register it in the same registration."""
+
+    VERB = "move"
+    move: OneOrMore
+
+
+class Forget(Step):
+    """Phones lose their calls and subscriptions as at a power cut, without a message."""
+
+    VERB = "forget"
+    forget: OneOrMore
+
+
+class Control(Step):
+    """Prove that phones can be reached: a check-sync by the sync path must arrive. Later counts rest on it."""
+
+    VERB = "control"
+    control: OneOrMore
+
+
+class Subscribe(Step):
+    """Phones watch somebody, or refresh that. The first NOTIFY is a control of later counts."""
+
+    VERB = "subscribe"
+    subscribe: Subscribing
+
+
+class Unsubscribe(Step):
+    """Phones stop watching."""
+
+    VERB = "unsubscribe"
+    unsubscribe: Subscribing
+
+
+class Call(Step):
+    """A phone calls: `desk to lobby`."""
+
+    VERB = "call"
+    call: Annotated[str, Field(pattern=plain_pattern(_CALL))] | Calling
+
+    @property
+    def calling(self) -> Calling:
+        """Who calls whom, however it was written."""
+        if isinstance(self.call, Calling):
+            return self.call
+        match = _CALL.match(self.call)
+        assert match is not None
+        return Calling.model_validate({"from": match["phone"], "to": match["target"]})
+
+
+class Answer(Step):
+    """Phones answer the call that rings at them, and wait until it is up."""
+
+    VERB = "answer"
+    answer: OneOrMore
+
+
+class Reject(Step):
+    """Phones reject the call that rings at them."""
+
+    VERB = "reject"
+    reject: OneOrMore | Answering
+
+
+class HangUp(Step):
+    """Phones end the call that they are in."""
+
+    VERB = "hang_up"
+    hang_up: OneOrMore
+
+
+class Cancel(Step):
+    """Phones give up the call that they make before it is answered."""
+
+    VERB = "cancel"
+    cancel: OneOrMore
+
+
+class OnCall(Step):
+    """What phones do with calls from now on."""
+
+    VERB = "on_call"
+    on_call: Handling
+
+
+class Misses(Step):
+    """Phones acknowledge the next requests of a method and forget them: how a lamp gets stuck on any target."""
+
+    VERB = "misses"
+    misses: Missing
+
+
+class Responds(Step):
+    """How phones answer a method from now on."""
+
+    VERB = "responds"
+    responds: Responding
+
+
+class Lose(Step):
+    """The server loses the next event of a presentity inside. Only the reference server does that when asked."""
+
+    VERB = "lose"
+    lose: Losing
+
+
+class Request(Step):
+    """An API call. `data` is put into Kazoo's envelope; `body` is sent as it is."""
+
+    VERB = "request"
+    request: str = Field(description="METHOD PATH, a path such as {{ desk.url }}/sync")
+    data: Any = Field(None, description="becomes {data: …}")
+    envelope: Any = Field(None, description="the whole JSON body")
+    body: str | None = Field(None, description="the body as text")
+    headers: dict[str, str] = Field(default_factory=dict)
+    query: dict[str, str] = Field(default_factory=dict)
+    token: str | None = Field("own", description="own, other, parent, child, none, or a text to be sent as the token")
+    token_in: Literal["header", "query"] = "header"
+    api: Literal["v1", "v2"] | None = Field(None, description="instead of the matrix' version")
+    reply: Reply | None = None
+    save: dict[str, str] = Field(default_factory=dict, description="name to dotted path of the reply")
+    clauses: list[str] = Field(default_factory=list, description="clauses that the reply proves; default all")
+
+    @model_validator(mode="after")
+    def _one_body(self) -> Request:
+        given = [name for name in ("data", "envelope", "body") if name in self.model_fields_set]
+        if len(given) > 1:
+            raise ValueError(f"say only one of {', '.join(given)}")
+        return self
+
+
+class Wait(Step):
+    """Let time pass."""
+
+    VERB = "wait"
+    wait: Duration
+
+
+class Expire(Step):
+    """Wait until the registrations of phones are over, after the time that was granted and a second more."""
+
+    VERB = "expire"
+    expire: OneOrMore
+
+
+class Mark(Step):
+    """Open a new window: what arrived before does not count for what is claimed after."""
+
+    VERB = "mark"
+    mark: str
+
+
+class Send(Step):
+    """Put bytes on the wire from a phone."""
+
+    VERB = "send"
+    send: Sending
+
+
+class Create(Step):
+    """Create the device of a phone again, after it was deleted, with the same credentials."""
+
+    VERB = "create"
+    create: OneOrMore
+
+
+class Parallel(Step):
+    """Steps that run at the same time."""
+
+    VERB = "parallel"
+    parallel: list[AnyStep] = Field(min_length=1)
+
+
+_STEPS: tuple[type[Step], ...] = (
+    Register,
+    Unregister,
+    Move,
+    Forget,
+    Control,
+    Subscribe,
+    Unsubscribe,
+    Call,
+    Answer,
+    Reject,
+    HangUp,
+    Cancel,
+    OnCall,
+    Misses,
+    Responds,
+    Lose,
+    Request,
+    Expect,
+    Never,
+    Lit,
+    Laws,
+    Order,
+    Wait,
+    Expire,
+    Mark,
+    Send,
+    Create,
+    Parallel,
+)
+VERBS = tuple(step.VERB for step in _STEPS)
+"""What a step can begin with."""
+
+
+def _verb(value: Any) -> str | None:
+    if isinstance(value, Step):
+        return value.VERB
+    found = [verb for verb in VERBS if isinstance(value, dict) and verb in value]
+    return found[0] if len(found) == 1 else None
+
+
+AnyStep = Annotated[
+    Annotated[Register, Tag("register")]
+    | Annotated[Unregister, Tag("unregister")]
+    | Annotated[Move, Tag("move")]
+    | Annotated[Forget, Tag("forget")]
+    | Annotated[Control, Tag("control")]
+    | Annotated[Subscribe, Tag("subscribe")]
+    | Annotated[Unsubscribe, Tag("unsubscribe")]
+    | Annotated[Call, Tag("call")]
+    | Annotated[Answer, Tag("answer")]
+    | Annotated[Reject, Tag("reject")]
+    | Annotated[HangUp, Tag("hang_up")]
+    | Annotated[Cancel, Tag("cancel")]
+    | Annotated[OnCall, Tag("on_call")]
+    | Annotated[Misses, Tag("misses")]
+    | Annotated[Responds, Tag("responds")]
+    | Annotated[Lose, Tag("lose")]
+    | Annotated[Request, Tag("request")]
+    | Annotated[Expect, Tag("expect")]
+    | Annotated[Never, Tag("never")]
+    | Annotated[Lit, Tag("lamp")]
+    | Annotated[Laws, Tag("laws")]
+    | Annotated[Order, Tag("order")]
+    | Annotated[Wait, Tag("wait")]
+    | Annotated[Expire, Tag("expire")]
+    | Annotated[Mark, Tag("mark")]
+    | Annotated[Send, Tag("send")]
+    | Annotated[Create, Tag("create")]
+    | Annotated[Parallel, Tag("parallel")],
+    Discriminator(
+        _verb,
+        custom_error_type="step_verb",
+        custom_error_message=f"a step has exactly one of {', '.join(VERBS)}",
+    ),
+]
+
+Parallel.model_rebuild()
