@@ -8,7 +8,12 @@ from typing import Literal, Protocol
 from phones.sip.index import Message
 from phones.sip.message import Address
 
-Kind = Literal["new", "retransmission", "stray", "malformed"]
+Kind = Literal["new", "retransmission", "stray", "malformed", "missed"]
+"""What a datagram was to the phone. `missed`: acknowledged, and then forgotten, because it was told to."""
+
+Watching = Literal["active", "refused", "terminated", "expired", "unanswered"]
+Calling = Literal["calling", "ringing", "talking", "ended"]
+Direction = Literal["in", "out"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,61 @@ class Changed:
     expires: int = 0
 
 
-Effect = Transmit | Heard | Changed
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """The subscription to `presentity` (a SIP URI) for `event` went to `state`; `expires` is what is left, in seconds.
+
+    active: granted, or a refresh failed that does not end it; refused: never granted, or a refresh found no notifier;
+    terminated: ended by a NOTIFY, by our wish, or by a loss of power or address; expired: by its time; unanswered.
+    `status` and `reason` are of the deciding response; without one `status` is 0 and `reason` says what ended it:
+    the reason of a Subscription-State, "no NOTIFY", "forgotten", "moved", or nothing.
+    """
+
+    call_id: str
+    presentity: str
+    event: str
+    state: Watching
+    status: int = 0
+    reason: str = ""
+    expires: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A call went to `state`. `peer` is the user part of the other side's URI.
+
+    ringing: an incoming call is there, whether with a sound or ignored; an outgoing one got a 180 or 183.
+    `status` and `reason` are of the deciding response, whoever sent it. A call that ends without one has `status` 0
+    and as `reason` what ended it: "hung up", "hung up by the peer", "cancelled", "unanswered", "no ACK", "forgotten",
+    "moved".
+    """
+
+    call_id: str
+    direction: Direction
+    state: Calling
+    status: int = 0
+    reason: str = ""
+    peer: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaOut:
+    """Put `data` on the wire from the phone's RTP address to `remote`."""
+
+    data: bytes
+    remote: Address
+
+
+@dataclass(frozen=True, slots=True)
+class MediaIn:
+    """A datagram reached the phone's RTP address `local`."""
+
+    data: bytes
+    source: Address
+    local: Address
+
+
+Effect = Transmit | Heard | Changed | Subscribed | Called | MediaOut | MediaIn
 
 
 class Sink(Protocol):
@@ -62,3 +121,15 @@ class Sink(Protocol):
 
     def changed(self, phone: str, changed: Changed, contact: Address, now: float) -> None:
         """The registration of `phone` changed."""
+
+    def subscribed(self, phone: str, subscribed: Subscribed, now: float) -> None:
+        """A subscription of `phone` changed."""
+
+    def called(self, phone: str, called: Called, now: float) -> None:
+        """A call of `phone` changed."""
+
+    def media_heard(self, phone: str, media: MediaIn, now: float) -> None:
+        """`phone` received something at its RTP address."""
+
+    def media_sent(self, phone: str, media: MediaOut, local: Address, now: float) -> None:
+        """`phone` sent something from its RTP address."""

@@ -19,6 +19,9 @@ MAGIC = "z9hG4bK"
 
 _RESPONSES = ("1xx", "2xx", "3xx-6xx")
 
+_MOST_FORKS = 64
+"""How many dialogs of one INVITE are told apart."""
+
 CLIENT = Table(
     "non-INVITE client",
     initial="trying",
@@ -190,10 +193,15 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response to our request `key`: each provisional one, the first final one, each 2xx to an INVITE."""
+    """A response to our request `key`: each provisional one, the first final one, each 2xx to an INVITE.
+
+    `repeated` marks a 2xx whose To was there before: its ACK got lost (RFC 3261 13.2.2.4). Another To is another
+    dialog of a forked INVITE.
+    """
 
     key: str
     message: Message
+    repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +239,7 @@ Output = Send | Incoming | Answer | TimedOut | Retransmitted | AckFor | Stray
 
 
 class _Transaction:
-    __slots__ = ("key", "last", "machine", "remote", "request")
+    __slots__ = ("accepted_by", "key", "last", "machine", "remote", "request")
 
     def __init__(self, key: str, request: Message, remote: Address, machine: Machine) -> None:
         self.key = key
@@ -239,14 +247,16 @@ class _Transaction:
         self.remote = remote
         self.machine = machine
         self.last = b""
+        self.accepted_by: set[str] = set()
 
 
 def _kind(status: int) -> str:
     return "1xx" if status < 200 else "2xx" if status < 300 else "3xx-6xx"
 
 
-def _server_key(message: Message) -> str:
-    method = "INVITE" if message.method == "ACK" else message.method
+def _server_key(message: Message, method: str | None = None) -> str:
+    """What tells the server transaction of `message`, or the one of `method` that it speaks of, from all others."""
+    method = method or ("INVITE" if message.method == "ACK" else message.method)
     branch = message.branch
     if branch.startswith(MAGIC) and len(branch) > len(MAGIC):
         sent_by = message.top_via.partition(";")[0]
@@ -286,6 +296,17 @@ class TransactionLayer:
         transaction = self._client.get(key)
         if transaction is not None and transaction.machine.state in ("calling", "trying", "proceeding"):
             del self._client[key]
+
+    def invite_of(self, cancel: Message) -> str | None:
+        """The key of the INVITE that a CANCEL means (RFC 3261 9.2), as long as its transaction lasts."""
+        key = _server_key(cancel, "INVITE")
+        return key if key in self._server else None
+
+    def drop(self, key: str) -> None:
+        """Forget the server transaction `key`: its answer is repeated no more, and its ACK is stray."""
+        transaction = self._server.get(key)
+        if transaction is not None:
+            self._forget(transaction, client=False)
 
     def respond(self, key: str, data: bytes, now: float) -> None:
         """Answer the server transaction `key`. Unknown or ended transactions are left alone."""
@@ -339,10 +360,19 @@ class TransactionLayer:
             return
         for action in transaction.machine.fire(_kind(message.status), now):
             if action == "pass up":
-                self._outputs.append(Answer(transaction.key, message))
+                self._outputs.append(Answer(transaction.key, message, self._is_repeated(transaction, message)))
             elif action == "acknowledge":
                 self._outputs.append(Send(_ack(transaction.request, message), transaction.remote, retransmission=False))
         self._arm(transaction, client=True)
+
+    @staticmethod
+    def _is_repeated(transaction: _Transaction, message: Message) -> bool:
+        to = message.get("to") or ""
+        if message.status < 200 or to in transaction.accepted_by:
+            return message.status >= 200
+        if len(transaction.accepted_by) < _MOST_FORKS:
+            transaction.accepted_by.add(to)
+        return False
 
     def _arm(self, transaction: _Transaction, *, client: bool) -> None:
         if transaction.machine.ended:

@@ -1,0 +1,162 @@
+"""The part of a phone that registers: sends REGISTER and reads its answers (RFC 3261 10, 22)."""
+
+from __future__ import annotations
+
+import re
+
+from phones.effects import Changed
+from phones.line import ALLOW, USER_AGENT, Line, format_address
+from phones.negotiation import Negotiation, seconds
+from phones.registration import REGISTRATION
+from phones.sip.index import Message
+from phones.sip.layers import SIPRequest
+from phones.sip.machine import Machine
+from phones.sip.template import Template, hole
+from phones.sip.transactions import MAGIC, AckFor, Answer, TimedOut
+
+_EXPIRES = re.compile(r";\s*expires\s*=\s*\"?([0-9]+)", re.IGNORECASE)
+
+
+def _register_packet(authorized: bool) -> SIPRequest:
+    headers = [
+        ("Via", f"SIP/2.0/UDP {hole('local')};rport;branch={hole('branch')}"),
+        ("Max-Forwards", "70"),
+        ("From", f"<{hole('aor')}>;tag={hole('tag')}"),
+        ("To", f"<{hole('aor')}>"),
+        ("Call-ID", hole("call_id")),
+        ("CSeq", f"{hole('cseq')} REGISTER"),
+        ("User-Agent", USER_AGENT),
+        ("Allow", ALLOW),
+        ("Contact", hole("contact")),
+        ("Expires", hole("expires")),
+    ]
+    if authorized:
+        headers.append((hole("authorization_header"), hole("authorization")))
+    return SIPRequest(method="REGISTER", uri=hole("registrar"), headers=headers)
+
+
+_REGISTER = Template(_register_packet(authorized=False))
+_REGISTER_AUTHORIZED = Template(_register_packet(authorized=True))
+
+
+class Registering:
+    """The registration of one phone, one after the other, all in the same Call-ID."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._call_id = line.new_call_id()
+        self._tag = line.token()
+        self._negotiation = Negotiation(line.identity, line.token)
+        self._cseq = 0
+        self._expires = 600
+        self._granted = 0
+        self._refreshing = True
+        self._key = ""
+        self._last: Message | None = None
+        durations = {"refresh": lambda _: self._refresh_after(), "expiry": lambda _: float(self._granted)}
+        self.machine = Machine(REGISTRATION, durations, 0.0)
+
+    @property
+    def state(self) -> str:
+        """idle, trying, registered, refreshing or leaving."""
+        return self.machine.state
+
+    def _refresh_after(self) -> float:
+        # a fifth of the interval is left for the attempt and its retransmissions; without refresh it never comes
+        return self._granted * 0.8 if self._refreshing else float("inf")
+
+    def register(self, now: float, expires: int | None, refresh: bool) -> None:
+        """Register, or refresh an existing registration. `expires` in seconds stays for the refreshes."""
+        self._expires = self._expires if expires is None else expires
+        self._refreshing = refresh
+        self.fire("register", now)
+
+    def fire(self, wish: str, now: float) -> None:
+        """Take a wish or a timer: whatever comes of it begins to count its tries anew."""
+        self._negotiation.restart()
+        self._fire(wish, now)
+
+    def _heard(self, output: Answer | TimedOut | AckFor, now: float) -> None:
+        if isinstance(output, TimedOut):
+            self._last = None
+            self._fire("timeout", now)
+        elif isinstance(output, Answer):
+            self._on_response(output.message, now)
+
+    def _on_response(self, message: Message, now: float) -> None:
+        if message.status < 200:
+            return
+        self._last = message
+        if message.status < 300:
+            self._granted = self._granted_by(message)
+            event = "accepted" if self._granted else "removed"
+        elif message.status in (401, 407):
+            event = self._negotiation.judge_challenge(message)
+        elif message.status == 423:
+            event = self._judge_interval(message)
+        else:
+            event = "rejected"
+        self._fire(event, now)
+
+    def _judge_interval(self, message: Message) -> str:
+        """Ask for longer only where that is what the registrar wants, and not for ever (RFC 3261 10.2.8)."""
+        wanted = self._negotiation.judge_interval(message, self._expires)
+        if wanted is None:
+            return "rejected"
+        if self.state != "leaving":
+            self._expires = wanted
+        return "interval"
+
+    def _granted_by(self, message: Message) -> int:
+        """Seconds granted to our Contact: its expires parameter, else the Expires header (RFC 3261 10.3)."""
+        ours = re.compile(re.escape(self._line.contact) + r"(?![0-9])")
+        granted = None
+        for line in message.all("contact"):
+            for value in line.split(","):
+                if ours.search(value) and (match := _EXPIRES.search(value)):
+                    granted = seconds(match[1])
+        if granted is None:
+            granted = seconds(message.get("expires"))
+        return self._expires if granted is None else granted
+
+    def _fire(self, event: str, now: float) -> None:
+        for action in self.machine.fire(event, now):
+            if action == "send":
+                self._send(now, self._expires)
+            elif action == "send zero":
+                self._send(now, 0)
+            elif action == "answer":
+                self._send(now, 0 if self.state == "leaving" else self._expires)
+            else:
+                self._report(action.removeprefix("report "))
+
+    def _report(self, state: str) -> None:
+        last = self._last
+        expires = self._granted if state == "registered" else 0
+        if last is None or state == "expired":
+            self._line.effects.append(Changed(state, expires=expires))
+        else:
+            self._line.effects.append(Changed(state, last.status, last.reason, expires))
+
+    def _send(self, now: float, expires: int) -> None:
+        self._cseq += 1
+        line = self._line
+        registrar = f"sip:{line.identity.realm}"
+        values = {
+            "local": format_address(line.local),
+            "branch": f"{MAGIC}{line.token()}",
+            "aor": line.identity.aor,
+            "tag": self._tag,
+            "call_id": self._call_id,
+            "cseq": str(self._cseq),
+            "contact": f"<{line.contact}>",
+            "expires": str(expires),
+            "registrar": registrar,
+        }
+        template = _REGISTER
+        for name, value in self._negotiation.credentials("REGISTER", registrar):
+            values |= {"authorization_header": name, "authorization": value}
+            template = _REGISTER_AUTHORIZED
+        # a forgotten REGISTER that is repeated after this one could undo it
+        line.release(self._key)
+        self._key = line.request(template.render(**values), now, self._heard)
