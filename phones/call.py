@@ -99,7 +99,8 @@ OUTGOING = Table(
 )  # fmt: skip
 """`trying` is a 100, `ringing` any other provisional; `accepted` the first 2xx, `accepted again` a repetition of it,
 `forked` a 2xx of another dialog; `challenge` a 401 or 407 that may be answered, `failed` every other final answer.
-`INVITE` is one within the call, `ACK` and `no ACK` speak of our answer to that; `lose` is a loss of power or address."""
+`INVITE` is one within the call, `ACK` and `no ACK` are about our answer to that; `lose` is a loss of power or address.
+"""
 
 INCOMING = Table(
     "incoming call",

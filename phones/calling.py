@@ -111,8 +111,10 @@ class Call:
 
     def lose(self, reason: str, now: float) -> None:
         """End without a word."""
+        if self.machine.state in ("accepted", "closing"):
+            # or the 200 would be repeated
+            self._line.transactions.drop(self._invite_key)
         self.fire("lose", now, reason)
-        self._line.transactions.drop(self._invite_key)
 
     def request(self, incoming: Incoming, now: float, *, forget: bool) -> None:
         """Take an INVITE or BYE of this dialog. A BYE that is forgotten is accepted, and changes nothing."""
@@ -128,7 +130,7 @@ class Call:
     def _heard(self, output: Answer | TimedOut | AckFor, now: float) -> None:
         if isinstance(output, AckFor):
             self._learn(output.message)
-            self.fire("ACK", now)
+            self.fire("ACK", now, REASONS[200], 200)
         elif output.key == self._bye_key:
             if isinstance(output, TimedOut) or output.message.status >= 200:
                 self.fire("BYE done", now)
@@ -302,9 +304,9 @@ class Call:
         """Our side of the audio: the answer to `theirs`, or an offer."""
         host, port = self._voice.address
         self._version += 1
-        same = {"session_id": self._session_id, "version": self._version}
-        answer = sdp.answer(theirs, host, port, **same) if theirs else None
-        return answer or sdp.offer(host, port, **same)
+        number, version = self._session_id, self._version
+        answer = sdp.answer(theirs, host, port, session_id=number, version=version) if theirs else None
+        return answer or sdp.offer(host, port, session_id=number, version=version)
 
     def _respond(self, status: int, now: float, body: bytes = b"") -> None:
         """Answer the INVITE that began this call."""

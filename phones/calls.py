@@ -153,7 +153,7 @@ class Calls:
             self._line.respond(incoming, 482, now)
         elif self.policy.how == "reject":
             self._turn_away(incoming, self.policy.status, now, silent=forget)
-        elif len(self._calls) >= _MOST_CALLS:
+        elif sum(call.direction == "in" for call in self._calls) >= _MOST_CALLS:
             self._turn_away(incoming, 486, now, silent=forget)
         else:
             self._offer(incoming, now, forget)

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
+from typing import TypeVar
 
-from phones.effects import Changed, Heard, Sink, Transmit
+from phones.calls import CallPolicy
+from phones.effects import Called, Changed, Effect, Heard, MediaIn, MediaOut, Sink, Subscribed, Transmit
 from phones.net import Alarm, Clock, Endpoint, Wire
 from phones.phone import Identity, Phone, Refusals
 from phones.sip.message import Address
 
 
 class RunningPhone:
-    """A phone that is on the wire from its start to `close`, whether registered or not."""
+    """A phone that is on the wire from its start to `close`, whether registered or not.
 
-    def __init__(self, name: str, phone: Phone, endpoint: Endpoint, fleet: Fleet) -> None:
+    What it is told to do with calls is about the newest call that this fits; NoSuchCall is raised when there is none.
+    """
+
+    def __init__(self, name: str, make: Callable[[Callable[[], Address]], Phone], endpoint: Endpoint, fleet: Fleet):
         self.name = name
-        self.phone = phone
+        self.phone = make(self._rtp_address)
         self._fleet = fleet
+        self._rtp: Endpoint | None = None
         self._current = endpoint
         self._endpoints = [endpoint]
         self._alarm = Alarm(fleet.clock, self._tick)
         self._waiting: list[asyncio.Future[Changed]] = []
+        self._watchers: dict[tuple[str, str], list[asyncio.Future[Subscribed]]] = {}
 
     def received(self, data: bytes, source: Address, local: Address) -> None:
         """Hand a datagram to the phone and carry out what follows."""
@@ -29,21 +37,44 @@ class RunningPhone:
         self.phone.receive(data, source, local, now)
         self._carry_out(now)
 
+    def _rtp_address(self) -> Address:
+        """The one address where the phone hears RTP, opened when it is first asked for. Raises OSError."""
+        if self._rtp is None:
+            self._rtp = self._fleet.open(self._received_media)
+        return self._rtp.local
+
+    def _received_media(self, data: bytes, source: Address, local: Address) -> None:
+        self.phone.receive_media(data, source, local)
+        self._carry_out(self._fleet.clock.time())
+
     def _carry_out(self, now: float) -> None:
-        sink = self._fleet.sink
         for effect in self.phone.take():
-            if isinstance(effect, Transmit):
+            self._carry_out_one(effect, now)
+        self._alarm.set(self.phone.next_deadline())
+
+    def _carry_out_one(self, effect: Effect, now: float) -> None:
+        sink = self._fleet.sink
+        match effect:
+            case Transmit():
                 sink.sent(self.name, effect, self._current.local, now)
                 self._current.send(effect.data, effect.remote)
-            elif isinstance(effect, Heard):
+            case Heard():
                 sink.heard(self.name, effect, now)
-            else:
+            case Changed():
                 sink.changed(self.name, effect, self._current.local, now)
-                for waiting in self._waiting:
-                    if not waiting.done():
-                        waiting.set_result(effect)
-                self._waiting.clear()
-        self._alarm.set(self.phone.next_deadline())
+                waiting, self._waiting = self._waiting, []
+                _resolve(waiting, effect)
+            case Subscribed():
+                sink.subscribed(self.name, effect, now)
+                _resolve(self._watchers.pop((effect.presentity, effect.event), []), effect)
+            case Called():
+                sink.called(self.name, effect, now)
+            case MediaIn():
+                sink.media_heard(self.name, effect, now)
+            case MediaOut():
+                if self._rtp is not None:
+                    sink.media_sent(self.name, effect, self._rtp.local, now)
+                    self._rtp.send(effect.data, effect.remote)
 
     def _tick(self) -> None:
         now = self._fleet.clock.time()
@@ -83,10 +114,116 @@ class RunningPhone:
 
     async def move(self) -> Changed:
         """Go to a new address and register from there. The old one stays open, silent and recorded."""
-        self._current = self._fleet.open(self)
+        self._current = self._fleet.open(self.received)
         self._endpoints.append(self._current)
         self.phone.move(self._current.local, self._fleet.clock.time())
         return await self._outcome()
+
+    async def subscribe(
+        self, presentity: str, event: str = "dialog", *, expires: int | None = None, refresh: bool = True
+    ) -> Subscribed:
+        """Watch `presentity`, a SIP URI, or refresh that, and wait for the outcome, 64*T1 at most.
+
+        `expires` in seconds stays for the refreshes (600 when never given). Raises SipSyntaxError for no URI.
+        """
+        now = self._fleet.clock.time()
+        self.phone.subscriptions.subscribe(presentity, event, now, expires=expires, refresh=refresh)
+        return await self._watching(presentity, event)
+
+    async def unsubscribe(self, presentity: str, event: str = "dialog") -> Subscribed:
+        """Watch no more, and wait for the outcome. What is not watched stays so without a message."""
+        now = self._fleet.clock.time()
+        subscription = self.phone.subscriptions.get(presentity, event)
+        if subscription is None or not subscription.wanted:
+            call_id = subscription.call_id if subscription else ""
+            unchanged = Subscribed(call_id, presentity, event, "terminated")
+            self._fleet.sink.subscribed(self.name, unchanged, now)
+            return unchanged
+        self.phone.subscriptions.unsubscribe(presentity, event, now)
+        return await self._watching(presentity, event)
+
+    async def _watching(self, presentity: str, event: str) -> Subscribed:
+        """The next change of a subscription after which nothing more is on its way."""
+        while True:
+            waiting: asyncio.Future[Subscribed] = asyncio.get_running_loop().create_future()
+            self._watchers.setdefault((presentity, event), []).append(waiting)
+            self._carry_out(self._fleet.clock.time())
+            changed = await waiting
+            subscription = self.phone.subscriptions.get(presentity, event)
+            if subscription is None or subscription.settled:
+                return changed
+
+    def forget(self) -> None:
+        """Lose all calls and subscriptions as if power had failed: nothing is sent."""
+        self.phone.forget(self._fleet.clock.time())
+        self._carry_out(self._fleet.clock.time())
+
+    def miss(self, method: str, count: int = 1) -> None:
+        """Answer the next `count` new requests of `method` as usual, and then forget them."""
+        self.phone.miss(method, count)
+
+    @property
+    def refusals(self) -> dict[str, int | None]:
+        """Method to the status that the phone answers with, whatever it would say else; None for no answer."""
+        return self.phone.refusals
+
+    @property
+    def calls_policy(self) -> CallPolicy:
+        """What the phone does with the next call that comes in."""
+        return self.phone.calls.policy
+
+    @calls_policy.setter
+    def calls_policy(self, policy: CallPolicy) -> None:
+        self.phone.calls.policy = policy
+
+    @property
+    def fences(self) -> set[str]:
+        """From users whose calls are always rejected with 486 at once, and not reported as calls."""
+        return self.phone.calls.fences
+
+    @property
+    def tone(self) -> int:
+        """What the phone says in calls, in Hz."""
+        return self.phone.calls.tone
+
+    def call(self, target: str, *, caller: str | None = None) -> str:
+        """Call a SIP URI and return the Call-ID. `caller`: another From than ours, as URI or user of our realm.
+
+        Raises SipSyntaxError for no URI, OSError without an RTP address.
+        """
+        now = self._fleet.clock.time()
+        call_id = self.phone.calls.place(target, caller, now)
+        self._carry_out(now)
+        return call_id
+
+    def ring(self) -> None:
+        """Ring for a call that was ignored so far."""
+        self._about_calls(self.phone.calls.ring)
+
+    def answer(self) -> None:
+        """Answer the call that waits for it."""
+        self._about_calls(self.phone.calls.answer)
+
+    def reject(self, status: int = 486) -> None:
+        """Reject the call that waits for an answer."""
+        self._about_calls(lambda now: self.phone.calls.reject(status, now))
+
+    def hang_up(self) -> None:
+        """End a call that was answered, or give up one of ours that nobody has answered."""
+        self._about_calls(self.phone.calls.hang_up)
+
+    def cancel(self) -> None:
+        """Give up a call of ours that nobody has answered."""
+        self._about_calls(self.phone.calls.cancel)
+
+    def talk(self, packets: int = 20) -> None:
+        """Send more RTP packets of 20 ms of our tone in a call that is up."""
+        self._about_calls(lambda now: self.phone.calls.talk(packets, now))
+
+    def _about_calls(self, do: Callable[[float], None]) -> None:
+        now = self._fleet.clock.time()
+        do(now)
+        self._carry_out(now)
 
     def send(self, data: bytes, remote: Address | None = None) -> None:
         """Put arbitrary bytes on the wire; without `remote` to the phone's edge."""
@@ -98,6 +235,17 @@ class RunningPhone:
         self._alarm.set(None)
         for endpoint in self._endpoints:
             endpoint.close()
+        if self._rtp is not None:
+            self._rtp.close()
+
+
+Outcome = TypeVar("Outcome", Changed, Subscribed)
+
+
+def _resolve(waiting: list[asyncio.Future[Outcome]], outcome: Outcome) -> None:
+    for future in waiting:
+        if not future.done():
+            future.set_result(outcome)
 
 
 class Fleet:
@@ -110,10 +258,10 @@ class Fleet:
         self.phones: dict[str, RunningPhone] = {}
         self._host = host
 
-    def open(self, phone: RunningPhone) -> Endpoint:
-        """Another address for `phone`."""
+    def open(self, receive: Callable[[bytes, Address, Address], None]) -> Endpoint:
+        """Another address; `receive(data, source, local)` is told what arrives. Raises OSError."""
         holder: list[Address] = []
-        endpoint = self.wire.open(lambda data, source: phone.received(data, source, holder[0]), self._host)
+        endpoint = self.wire.open(lambda data, source: receive(data, source, holder[0]), self._host)
         holder.append(endpoint.local)
         return endpoint
 
@@ -126,19 +274,28 @@ class Fleet:
         rng: random.Random,
         call_id_prefix: str = "",
         refusals: Refusals | None = None,
+        tone: int = 400,
     ) -> RunningPhone:
-        """Put a phone on the wire, not yet registered. Raises OSError when no address can be opened."""
+        """Put a phone on the wire, not yet registered. Raises OSError when no address can be opened.
+
+        `tone` in Hz tells its voice from others; multiples of 50 below 4000 are told apart best.
+        """
         holder: list[RunningPhone] = []
-        endpoint = self.wire.open(lambda data, source: holder[0].received(data, source, endpoint.local), self._host)
-        phone = Phone(
-            identity,
-            local=endpoint.local,
-            edge=edge,
-            rng=rng,
-            call_id_prefix=call_id_prefix,
-            refusals=refusals,
-        )
-        running = RunningPhone(name, phone, endpoint, self)
+        endpoint = self.open(lambda data, source, local: holder[0].received(data, source, local))
+
+        def make(media: Callable[[], Address]) -> Phone:
+            return Phone(
+                identity,
+                local=endpoint.local,
+                edge=edge,
+                rng=rng,
+                call_id_prefix=call_id_prefix,
+                refusals=refusals,
+                media=media,
+                tone=tone,
+            )
+
+        running = RunningPhone(name, make, endpoint, self)
         holder.append(running)
         self.phones[name] = running
         return running

@@ -8,6 +8,7 @@ _ANSWERS = ("challenge", "interval", "granted", "granted nothing", "gone", "refu
 _ALIVE = ("NOTIFY active", "NOTIFY shortened")
 _OVER = ("NOTIFY terminated", "NOTIFY deactivated", "NOTIFY probation")
 _TIMERS = ("timer refresh", "timer expiry", "timer retry", "timer silence")
+_UNSETTLED = ("subscribing", "notified", "refreshing", "withdrawing", "leaving")
 _RUNNING = ("refresh", "expiry", "silence")
 
 _AGAIN = ("report terminated", "begin")
@@ -126,12 +127,9 @@ SUBSCRIPTION = Table(
     },
     ignored=[
         *(("idle", event) for event in ("unsubscribe", "gap", "move", "lose", *_ANSWERS, *_ALIVE, *_OVER, *_TIMERS)),
-        *((state, "subscribe") for state in ("subscribing", "notified", "refreshing", "withdrawing", "leaving")),
+        *((state, "subscribe") for state in _UNSETTLED),
         *((state, "unsubscribe") for state in ("withdrawing", "leaving", "left")),
-        *(
-            (state, "gap")
-            for state in ("subscribing", "notified", "accepted", "refreshing", "withdrawing", "leaving", "left", "waiting")
-        ),
+        *((state, "gap") for state in (*_UNSETTLED, "accepted", "left", "waiting")),
         ("waiting", "move"),
         *((state, answer) for state in ("accepted", "active", "left", "waiting") for answer in _ANSWERS),
         *((state, event) for state in ("notified", "leaving", "left", "waiting") for event in _ALIVE),

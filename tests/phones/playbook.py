@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from phones.effects import Changed, Heard, Transmit
+from phones.effects import Called, Changed, Effect, Heard, MediaOut, Subscribed, Transmit
 from phones.phone import Identity, Phone, Refusals
 from phones.sip.index import Message
 from phones.sip.message import Address, response
 
 LOCAL: Address = ("192.0.2.10", 5062)
 EDGE: Address = ("192.0.2.1", 5060)
+MEDIA: Address = ("192.0.2.10", 4000)
 REALM = "a.example.com"
+LAMP = f"sip:1001@{REALM}"
+THEIR_SDP = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 5000 RTP/AVP 0 101\r\n"
 
 Header = tuple[str, str]
 
@@ -86,7 +89,7 @@ class Desk:
     username: str = "desk"
     now: float = 100.0
     phone: Phone = field(init=False)
-    log: list[tuple[float, Transmit | Heard | Changed]] = field(default_factory=list)
+    log: list[tuple[float, Effect]] = field(default_factory=list)
     _read: int = 0
 
     def __post_init__(self) -> None:
@@ -97,6 +100,7 @@ class Desk:
             rng=random.Random(7),
             call_id_prefix=self.prefix,
             refusals=self.refusals,
+            media=lambda: MEDIA,
         )
 
     def collect(self) -> None:
@@ -114,6 +118,15 @@ class Desk:
         self.phone.move(local, self.now)
         self.collect()
 
+    def do(self, what: Callable[[float], object]) -> None:
+        """Tell the phone to do something now."""
+        what(self.now)
+        self.collect()
+
+    def subscribe(self, event: str = "dialog", *, expires: int | None = None, refresh: bool = True) -> None:
+        wish = self.phone.subscriptions.subscribe
+        self.do(lambda now: wish(LAMP, event, now, expires=expires, refresh=refresh))
+
     def receive(self, data: bytes, *, source: Address = EDGE, local: Address | None = None) -> None:
         self.phone.receive(data, source, local or self.phone.local, self.now)
         self.collect()
@@ -129,7 +142,7 @@ class Desk:
             assert following is None or following > self.now
         self.now = end
 
-    def new(self) -> list[Transmit | Heard | Changed]:
+    def new(self) -> list[Effect]:
         """What the phone did since the last call."""
         effects = [effect for _, effect in self.log[self._read :]]
         self._read = len(self.log)
@@ -156,13 +169,36 @@ class Desk:
     def last_change(self) -> Changed:
         return [effect for _, effect in self.log if isinstance(effect, Changed)][-1]
 
+    def watched(self) -> list[tuple[str, int, str, int]]:
+        """State, status, reason and expires of every report of a subscription."""
+        reports = [effect for _, effect in self.log if isinstance(effect, Subscribed)]
+        return [(one.state, one.status, one.reason, one.expires) for one in reports]
+
+    def called(self) -> list[tuple[str, int, str]]:
+        """State, status and reason of every report of a call."""
+        reports = [effect for _, effect in self.log if isinstance(effect, Called)]
+        return [(one.state, one.status, one.reason) for one in reports]
+
+    def spoken(self) -> list[tuple[float, MediaOut]]:
+        """Every RTP packet that was sent, and when."""
+        return [(time, effect) for time, effect in self.log if isinstance(effect, MediaOut)]
+
     def kinds(self) -> list[tuple[str, str]]:
         """(kind, contact) of all that was heard."""
         return [(effect.kind, effect.contact) for _, effect in self.log if isinstance(effect, Heard)]
 
-    def answer(self, status: int, headers: Iterable[Header] = (), *, to: Message | None = None) -> None:
+    def answer(
+        self,
+        status: int,
+        headers: Iterable[Header] = (),
+        *,
+        to: Message | None = None,
+        tag: str = "e1",
+        body: bytes = b"",
+        reason: str | None = None,
+    ) -> None:
         """Let the edge answer the newest request of the phone, or `to`."""
-        self.receive(response(to or self.last_sent(), status, headers=headers, to_tag="e1"))
+        self.receive(response(to or self.last_sent(), status, reason, headers=headers, to_tag=tag, body=body))
 
     def accept(self, seconds: int | None = None) -> None:
         """Let the registrar accept the newest REGISTER."""

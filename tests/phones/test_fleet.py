@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from phones.effects import Changed, Heard, Transmit
+from phones.effects import Called, Changed, Heard, MediaIn, MediaOut, Subscribed, Transmit
 from phones.fleet import Fleet, RunningPhone
 from phones.net import Endpoint, MemoryWire, SocketWire, Wire
 from phones.phone import Identity
@@ -17,6 +17,8 @@ from phones.sip.digest import Credentials, verify
 from phones.sip.index import Message
 from phones.sip.message import Address, response, response_target, stamp_via
 from tests.phones.playbook import REALM, a_request, challenge, granted
+
+NOWHERE: Address = ("", 0)
 
 
 class Notes:
@@ -35,6 +37,18 @@ class Notes:
 
     def changed(self, phone: str, changed: Changed, contact: Address, now: float) -> None:
         self._note(phone, "changed", changed, contact, now)
+
+    def subscribed(self, phone: str, subscribed: Subscribed, now: float) -> None:
+        self._note(phone, "subscribed", subscribed, NOWHERE, now)
+
+    def called(self, phone: str, called: Called, now: float) -> None:
+        self._note(phone, "called", called, NOWHERE, now)
+
+    def media_heard(self, phone: str, media: MediaIn, now: float) -> None:
+        self._note(phone, "media heard", media, media.local, now)
+
+    def media_sent(self, phone: str, media: MediaOut, local: Address, now: float) -> None:
+        self._note(phone, "media sent", media, local, now)
 
     def _note(self, phone: str, what: str, effect: Any, local: Address, now: float) -> None:
         self.all.append((phone, what, effect, local))
