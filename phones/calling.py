@@ -1,362 +1,258 @@
-"""One call of a phone: what its table decides is sent, answered and reported here (RFC 3261 9, 13, 14, 15)."""
+"""The calls of a phone: which is meant by what arrives and by what the phone is told to do."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import ip_address
+from typing import Literal
 
-from phones.call import INCOMING, OUTGOING
-from phones.effects import Called, Calling, Direction, MediaOut, Transmit
-from phones.line import ALLOW, SDP, USER_AGENT, Line
-from phones.negotiation import Negotiation
-from phones.rtp import Talker
+from phones.call import Call, Voice
+from phones.effects import Called
+from phones.line import SDP, Line
 from phones.sip import sdp
-from phones.sip.dialog import Dialog, tag_of
-from phones.sip.index import Message
-from phones.sip.machine import Machine
+from phones.sip.dialog import Dialog, tag_of, user_of
+from phones.sip.index import Message, SipSyntaxError
 from phones.sip.message import REASONS, Address, request
-from phones.sip.transactions import AckFor, Answer, Incoming, TimedOut
+from phones.sip.transactions import Incoming
 
-SPURT = 20
-"""How many packets of its tone a phone sends by itself when a call is answered."""
+_MOST_CALLS = 100
+_ANSWER_AFTER = re.compile(r";\s*answer-after\s*=\s*\"?([0-9]{1,4})", re.IGNORECASE)
+_INTERCOM = re.compile(r";intercom=true(?![\w-])", re.IGNORECASE)
 
-_WAIT_S = 32.0
-"""64*T1: how long a cancelled call waits for its end (RFC 3261 9.1), and an ended one for late answers."""
-_MOST_FORKS = 64
+_UNANSWERED = ("ringing", "ignored")
+_CALLING = ("calling", "proceeding", "ringing")
+
+
+class NoSuchCall(Exception):
+    """The phone has no call that this could be done to."""
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
-    """What a phone speaks with: where it listens for RTP, and its tone in Hz."""
+class CallPolicy:
+    """What a phone does with an incoming call.
 
-    address: Address
-    tone: int
-
-
-class Call:
-    """One call in either direction, from its INVITE to the last answer that still has to be given.
-
-    `peer` is the user part of the other side. A `silent` call reports nothing.
+    reject: at once, with `status`; ring: 180, and wait for a decision; answer: after `after` seconds of ringing;
+    ignore: nothing but 100; auto: answer where the INVITE hints at that, else ring.
     """
 
-    def __init__(self, line: Line, direction: Direction, voice: Voice, call_id: str, peer: str, now: float) -> None:
-        self.call_id = call_id
-        self.direction = direction
-        self.peer = peer
-        self.silent = False
-        self.tag = line.token(32 if direction == "in" else 64)
-        self.answer_after = 0.0
-        self.dialog: Dialog | None = None
-        self.incoming: Incoming | None = None
-        self._rejection = 486
+    how: Literal["reject", "ring", "answer", "ignore", "auto"] = "reject"
+    status: int = 486
+    after: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 300 <= self.status <= 699:
+            raise ValueError(f"a call is not rejected with {self.status}")
+
+
+def auto_answer(invite: Message) -> float | None:
+    """After how many seconds an INVITE wants to be answered without a person; None when it does not.
+
+    Call-Info `answer-after` is what Kazoo's FreeSWITCH sends (all releases seen), Alert-Info `intercom` (4.x) and a
+    parameter `intercom=true` of the Request-URI what its sources name besides.
+    """
+    for value in invite.all("call-info"):
+        if match := _ANSWER_AFTER.search(value):
+            return float(match[1])
+    if any("intercom" in value.lower() for value in invite.all("alert-info")) or _INTERCOM.search(invite.uri):
+        return 0.0
+    return None
+
+
+class Calls:
+    """All calls of one phone. `address` opens or tells its RTP address, and may raise OSError."""
+
+    def __init__(self, line: Line, address: Callable[[], Address], tone: int) -> None:
+        self.policy = CallPolicy()
+        self.fences: set[str] = set()
+        self.tone = tone
         self._line = line
-        self._voice = voice
-        self._session_id = line.number()
-        self._version = 0
-        self._theirs: sdp.Session | None = None
-        self._talker = Talker(voice.tone, ssrc=line.number(), sequence=line.number(16), timestamp=line.number())
-        self._negotiation = Negotiation(line.identity, line.token)
-        self._target = self._from = ""
-        self._cseq = 0
-        self._asked: Message | None = None
-        self._answer: Message | None = None
-        self._latest: Incoming | None = None
-        self._ack = b""
-        self._forks: set[str] = set()
-        self._keys: set[str] = set()
-        self._invite_key = self._bye_key = ""
-        self._why = (0, "")
-        durations = {
-            "answer": lambda _: self.answer_after,
-            "cancel": lambda _: _WAIT_S,
-            "linger": lambda _: _WAIT_S,
-        }
-        self.machine = Machine(OUTGOING if direction == "out" else INCOMING, durations, now)
+        self._address = address
+        self._calls: list[Call] = []
 
-    def __repr__(self) -> str:
-        return f"<Call {self.call_id} {self.direction} {self.peer} {self.machine.state}>"
+    # what the phone is told to do
 
-    # beginnings
+    def place(self, target: str, caller: str | None, now: float) -> str:
+        """Call a SIP URI and return the Call-ID. `caller`: another From than ours, as URI or user of our realm.
 
-    def start(self, target: str, caller: str, now: float) -> None:
-        """Call `target` as `caller`, both URIs."""
-        self._target = target
-        self._from = f"<{caller}>;tag={self.tag}"
-        self._report("calling")
-        self._send_invite(now)
+        Raises SipSyntaxError when `target` fits into no request, OSError without an RTP address.
+        """
+        Message.parse(request("INVITE", target, [("Call-ID", "1"), ("CSeq", "1 INVITE")]))
+        identity = self._line.identity
+        if caller is None:
+            caller = identity.aor
+        elif ":" not in caller:
+            caller = f"sip:{caller}@{identity.realm}"
+        voice = Voice(self._address(), self.tone)
+        call = Call(self._line, "out", voice, self._line.new_call_id(), user_of(f"<{target}>"), now)
+        self._calls.append(call)
+        call.start(target, caller, now)
+        return call.call_id
 
-    def offer(self, incoming: Incoming, dialog: Dialog, theirs: sdp.Session | None, wish: str, now: float) -> None:
-        """Take an INVITE with the session that it offers, if any, and treat it by `wish`: an event of the table."""
-        self.incoming, self.dialog, self._theirs = incoming, dialog, theirs
-        self._invite_key = incoming.key
-        self._listen(incoming.key)
-        self.fire(wish, now)
+    def ring(self, now: float) -> None:
+        """Ring for a call that was ignored so far."""
+        self._newest("in", _UNANSWERED, "to ring for").fire("ring", now)
 
-    def is_of(self, invite: Message) -> bool:
-        """Whether an INVITE out of any dialog is the one of this call, come another way (RFC 3261 8.2.2.2)."""
-        ours = self.incoming.message if self.incoming else None
-        return (
-            ours is not None
-            and (ours.call_id, ours.cseq) == (invite.call_id, invite.cseq)
-            and tag_of(ours.get("from") or "") == tag_of(invite.get("from") or "")
-        )
-
-    # what happens
+    def answer(self, now: float) -> None:
+        """Answer the newest call that waits for it."""
+        self._newest("in", _UNANSWERED, "to answer").fire("answer", now)
 
     def reject(self, status: int, now: float) -> None:
-        """Answer an incoming call with `status`."""
-        self._rejection = status
-        self.fire("reject", now)
+        """Reject the newest call that waits for an answer."""
+        CallPolicy(status=status)
+        self._newest("in", _UNANSWERED, "to reject").reject(status, now)
+        self._sweep()
 
-    def lose(self, reason: str, now: float) -> None:
-        """End without a word."""
-        if self.machine.state in ("accepted", "closing"):
-            # or the 200 would be repeated
-            self._line.transactions.drop(self._invite_key)
-        self.fire("lose", now, reason)
+    def cancel(self, now: float) -> None:
+        """Give up the newest call that nobody has answered yet."""
+        self._newest("out", _CALLING, "to cancel").fire("hang up", now, "cancelled")
 
-    def request(self, incoming: Incoming, now: float, *, forget: bool) -> None:
-        """Take an INVITE or BYE of this dialog. A BYE that is forgotten is accepted, and changes nothing."""
-        assert self.dialog is not None
-        if not self.dialog.accept(incoming.message):
-            self._line.respond(incoming, 500, now)
-        elif forget and incoming.message.method == "BYE":
-            self._line.respond(incoming, 200, now)
-        else:
-            self._latest = incoming
-            self.fire(incoming.message.method, now, "hung up by the peer")
-
-    def _heard(self, output: Answer | TimedOut | AckFor, now: float) -> None:
-        if isinstance(output, AckFor):
-            self._learn(output.message)
-            self.fire("ACK", now, REASONS[200], 200)
-        elif output.key == self._bye_key:
-            if isinstance(output, TimedOut) or output.message.status >= 200:
-                self.fire("BYE done", now)
-        elif isinstance(output, Answer):
-            self._on_answer(output.message, now)
-        elif self.direction == "out" and output.key == self._invite_key:
-            self.fire("timeout", now, "unanswered")
-        else:
-            self.fire("no ACK", now, "no ACK")
-
-    def _on_answer(self, answer: Message, now: float) -> None:
-        """An answer to our INVITE."""
-        self._answer = answer
-        event = "failed"
-        if answer.status == 100:
-            event = "trying"
-        elif answer.status < 200:
-            self._learn(answer)
-            event = "ringing"
-        elif answer.status < 300:
-            event = self._read_acceptance(answer)
-        elif answer.status in (401, 407) and self._negotiation.judge_challenge(answer) == "challenge":
-            event = "challenge"
-        self.fire(event, now, answer.reason, answer.status)
-
-    def _read_acceptance(self, answer: Message) -> str:
-        if self.dialog is None and self._asked is not None:
-            self._learn(answer)
-            self.dialog = Dialog.of_answer(self._asked, answer)
-            return "accepted"
-        same = self.dialog is not None and tag_of(self.dialog.remote) == tag_of(answer.get("to") or "")
-        return "accepted again" if same else "forked"
-
-    def _learn(self, message: Message) -> None:
-        """Take the session of an answer or ACK, if it has a readable one."""
-        if message.body:
-            with suppress(sdp.SdpError):
-                self._theirs = sdp.parse(message.body)
-
-    # what comes of it
-
-    def fire(self, event: str, now: float, reason: str = "", status: int = 0) -> None:
-        """Take an event; `status` and `reason` are why, where that is reported."""
-        self._why = (status, reason)
-        for action in self.machine.fire(event, now):
-            self._do(action, now)
-        if self.machine.ended:
-            self._talker.stop()
-            self._line.release(*self._keys)
-
-    def _do(self, action: str, now: float) -> None:
-        match action:
-            case "send INVITE":
-                self._send_invite(now)
-            case "send ACK":
-                self._send_ack(now)
-            case "repeat ACK":
-                self._line.effects.append(Transmit(self._ack, self._hop, "retransmission"))
-            case "refuse fork":
-                self._refuse_fork(now)
-            case "send CANCEL":
-                self._send_cancel(now)
-            case "send BYE":
-                self._send_bye(now)
-            case "send 100":
-                self._respond(100, now)
-            case "send 180":
-                self._respond(180, now)
-            case "send 200":
-                self._respond(200, now, self._description(self._theirs))
-            case "send 487":
-                self._respond(487, now)
-            case "send rejection":
-                self._respond(self._rejection, now)
-            case "accept INVITE":
-                self._accept_invite(now)
-            case "accept BYE":
-                self._respond_to_latest(200, now)
-            case "refuse":
-                self._respond_to_latest(481, now)
-            case "delay":
-                # a second INVITE before the first is answered (RFC 3261 14.2)
-                self._respond_to_latest(500, now, [("Retry-After", "3")])
-            case "report talking":
-                self._report("talking")
-                self.talk(SPURT, now)
-            case "report ringing":
-                self._report("ringing")
-            case _:
-                self._talker.stop()
-                self._report("ended")
-
-    def _report(self, state: Calling) -> None:
-        if not self.silent:
-            status, reason = self._why
-            self._line.effects.append(Called(self.call_id, self.direction, state, status, reason, self.peer))
-
-    @property
-    def _hop(self) -> Address:
-        return self.dialog.next_hop(self._line.edge) if self.dialog else self._line.edge
-
-    def _request(self, data: bytes, remote: Address, now: float) -> str:
-        key = self._line.request(data, now, self._heard, remote)
-        self._keys.add(key)
-        return key
-
-    def _send_invite(self, now: float) -> None:
-        line = self._line
-        self._cseq += 1
-        headers = [
-            ("Via", line.via()),
-            ("Max-Forwards", "70"),
-            ("From", self._from),
-            ("To", f"<{self._target}>"),
-            ("Call-ID", self.call_id),
-            ("CSeq", f"{self._cseq} INVITE"),
-            ("User-Agent", USER_AGENT),
-            ("Allow", ALLOW),
-            ("Contact", f"<{line.contact}>"),
-            *self._negotiation.credentials("INVITE", self._target),
-            ("Content-Type", SDP),
+    def hang_up(self, now: float) -> None:
+        """End the newest call that was answered, or that we have made."""
+        fitting = [
+            call
+            for call in self._calls
+            if call.machine.state in ("accepted", "talking")
+            or (call.direction == "out" and call.machine.state in _CALLING)
         ]
-        data = request("INVITE", self._target, headers, self._description(None))
-        self._asked = Message.parse(data)
-        self._invite_key = self._request(data, line.edge, now)
-
-    def _shown(self) -> list[tuple[str, str]]:
-        """The credentials of our INVITE, which its ACK has to show again (RFC 3261 22.1)."""
-        names = ("Authorization", "Proxy-Authorization")
-        return [(name, value) for name in names if self._asked and (value := self._asked.get(name))]
-
-    def _send_ack(self, now: float) -> None:
-        assert self.dialog is not None
-        headers = [("User-Agent", USER_AGENT), *self._shown()]
-        self._ack = self.dialog.request("ACK", self._line.via(), headers, cseq=self._cseq)
-        self._line.acknowledge(self._ack, self._hop, now)
-
-    def _refuse_fork(self, now: float) -> None:
-        """End what another phone accepted, too (RFC 3261 13.2.2.4). A repetition only wants its ACK."""
-        line = self._line
-        if self._asked is None or self._answer is None:
-            return
-        tag = tag_of(self._answer.get("to") or "")
-        dialog = Dialog.of_answer(self._asked, self._answer)
-        remote = dialog.next_hop(line.edge)
-        agent = ("User-Agent", USER_AGENT)
-        line.acknowledge(dialog.request("ACK", line.via(), [agent, *self._shown()], cseq=self._cseq), remote, now)
-        if tag not in self._forks and len(self._forks) < _MOST_FORKS:
-            self._forks.add(tag)
-            self._request(dialog.request("BYE", line.via(), [agent]), remote, now)
-
-    def _send_cancel(self, now: float) -> None:
-        """CANCEL has all of the INVITE that names its transaction (RFC 3261 9.1)."""
-        assert self._asked is not None
-        copied = [(name, self._asked.get(name) or "") for name in ("Via", "Max-Forwards", "From", "To", "Call-ID")]
-        headers = [*copied, ("CSeq", f"{self._cseq} CANCEL"), ("User-Agent", USER_AGENT)]
-        self._line.request(request("CANCEL", self._target, headers), now, lambda output, now: None)
-
-    def _send_bye(self, now: float) -> None:
-        assert self.dialog is not None
-        headers = [("User-Agent", USER_AGENT), *self._negotiation.credentials("BYE", self.dialog.target)]
-        self._bye_key = self._request(self.dialog.request("BYE", self._line.via(), headers), self._hop, now)
-
-    # answers to what the other side asks
-
-    def _listen(self, key: str) -> None:
-        self._line.listen(key, self._heard)
-        self._keys.add(key)
-
-    def _description(self, theirs: sdp.Session | None) -> bytes:
-        """Our side of the audio: the answer to `theirs`, or an offer."""
-        host, port = self._voice.address
-        self._version += 1
-        number, version = self._session_id, self._version
-        answer = sdp.answer(theirs, host, port, session_id=number, version=version) if theirs else None
-        return answer or sdp.offer(host, port, session_id=number, version=version)
-
-    def _respond(self, status: int, now: float, body: bytes = b"") -> None:
-        """Answer the INVITE that began this call."""
-        assert self.incoming is not None
-        self._why = (status, REASONS.get(status, ""))
-        self._line.respond(self.incoming, status, now, to_tag=self.tag if status > 100 else None, body=body)
-
-    def _respond_to_latest(self, status: int, now: float, headers: list[tuple[str, str]] | None = None) -> None:
-        if self._latest is not None:
-            self._line.respond(self._latest, status, now, headers=headers or ())
-
-    def _accept_invite(self, now: float) -> None:
-        """Answer a re-INVITE with our side; one that we cannot follow leaves the call as it was (RFC 3261 14.2)."""
-        incoming = self._latest
-        if incoming is None:
-            return
-        theirs: sdp.Session | None = None
-        if incoming.message.body:
-            with suppress(sdp.SdpError):
-                theirs = sdp.parse(incoming.message.body)
-            if theirs is None or sdp.answer(theirs, *self._voice.address, session_id=0) is None:
-                self._line.respond(incoming, 488, now)
-                return
-            self._theirs = theirs
-        self._listen(incoming.key)
-        self._line.respond(incoming, 200, now, body=self._description(theirs))
-
-    # media
+        if not fitting:
+            raise NoSuchCall("no call to hang up")
+        answered = fitting[-1].machine.state in ("accepted", "talking")
+        fitting[-1].fire("hang up", now, "hung up" if answered else "cancelled")
 
     def talk(self, packets: int, now: float) -> None:
-        """Send `packets` of 20 ms of our tone to where the other side listens, if it wants to hear us."""
-        theirs = self._theirs
-        if theirs is not None and theirs.port and theirs.direction in ("sendrecv", "recvonly") and _is_ip(theirs.host):
-            self._talker.start(packets, now)
+        """Send more of our tone in the newest call that is up."""
+        fitting = [call for call in self._calls if call.machine.state == "talking"]
+        if not fitting:
+            raise NoSuchCall("no call to talk in")
+        fitting[-1].talk(packets, now)
+
+    def lose(self, reason: str, now: float) -> None:
+        """Lose all calls, without a word."""
+        for call in self._calls:
+            call.lose(reason, now)
+        self._sweep()
+
+    def _newest(self, direction: str, states: tuple[str, ...], purpose: str) -> Call:
+        for call in reversed(self._calls):
+            if call.direction == direction and call.machine.state in states:
+                return call
+        raise NoSuchCall(f"no call {purpose}")
+
+    # what arrives
+
+    def invite(self, incoming: Incoming, now: float, *, forget: bool) -> None:
+        """Answer an INVITE, in a call or for a new one. A new one that is forgotten goes without a report."""
+        message = incoming.message
+        if tag_of(message.get("to") or ""):
+            self._in_dialog(incoming, now, forget)
+        elif user_of(message.get("from") or "") in self.fences:
+            self._line.respond(incoming, 486, now)
+        elif any(call.is_of(message) for call in self._calls):
+            self._line.respond(incoming, 482, now)
+        elif self.policy.how == "reject":
+            self._turn_away(incoming, self.policy.status, now, silent=forget)
+        elif sum(call.direction == "in" for call in self._calls) >= _MOST_CALLS:
+            self._turn_away(incoming, 486, now, silent=forget)
+        else:
+            self._offer(incoming, now, forget)
+        self._sweep()
+
+    def _turn_away(
+        self, incoming: Incoming, status: int, now: float, *, silent: bool, headers: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        self._line.respond(incoming, status, now, headers=headers)
+        if not silent:
+            message = incoming.message
+            peer = user_of(message.get("from") or "")
+            self._line.effects.append(Called(message.call_id, "in", "ended", status, REASONS.get(status, ""), peer))
+
+    def _offer(self, incoming: Incoming, now: float, forget: bool) -> None:
+        message = incoming.message
+        kind = (message.get("content-type") or SDP).partition(";")[0].strip().lower()
+        if message.body and kind != SDP:
+            self._turn_away(incoming, 415, now, silent=forget, headers=(("Accept", SDP),))
+            return
+        try:
+            voice = Voice(self._address(), self.tone)
+        except OSError:
+            self._turn_away(incoming, 503, now, silent=forget)
+            return
+        theirs: sdp.Session | None = None
+        if message.body:
+            with suppress(sdp.SdpError):
+                theirs = sdp.parse(message.body)
+            if theirs is None or sdp.answer(theirs, *voice.address, session_id=0) is None:
+                self._turn_away(incoming, 488, now, silent=forget)
+                return
+        call = Call(self._line, "in", voice, message.call_id, user_of(message.get("from") or ""), now)
+        try:
+            dialog = Dialog.of_request(message, call.tag)
+        except SipSyntaxError:
+            self._turn_away(incoming, 400, now, silent=forget)
+            return
+        call.silent = forget
+        self._calls.append(call)
+        call.offer(incoming, dialog, theirs, self._wish(call, message), now)
+        if forget:
+            call.lose("", now)
+
+    def _wish(self, call: Call, message: Message) -> str:
+        """What the policy wants for a new call, as an event of its table."""
+        policy = self.policy
+        after = auto_answer(message) if policy.how == "auto" else policy.after
+        if policy.how == "ignore":
+            return "ignore"
+        if policy.how == "ring" or after is None:
+            return "ring"
+        call.answer_after = after
+        return "ring a while"
+
+    def _find(self, message: Message) -> Call | None:
+        """The call that a request is in."""
+        return next((call for call in self._calls if call.dialog is not None and call.dialog.matches(message)), None)
+
+    def has(self, message: Message) -> bool:
+        """Whether a request is in one of the calls."""
+        return self._find(message) is not None
+
+    def bye(self, incoming: Incoming, now: float, *, forget: bool) -> None:
+        """Answer a BYE."""
+        self._in_dialog(incoming, now, forget)
+        self._sweep()
+
+    def _in_dialog(self, incoming: Incoming, now: float, forget: bool) -> None:
+        call = self._find(incoming.message)
+        if call is None:
+            self._line.respond(incoming, 481, now)
+        else:
+            call.request(incoming, now, forget=forget)
+
+    def cancel_received(self, incoming: Incoming, now: float, *, forget: bool) -> None:
+        """Answer a CANCEL, and the INVITE that it is for where that still waits (RFC 3261 9.2)."""
+        key = self._line.transactions.invite_of(incoming.message)
+        if key is None:
+            self._line.respond(incoming, 481, now)
+            return
+        call = next((call for call in self._calls if call.incoming is not None and call.incoming.key == key), None)
+        self._line.respond(incoming, 200, now, to_tag=call.tag if call else None)
+        if call is not None and not forget:
+            call.fire("CANCEL", now)
+        self._sweep()
+
+    # time
 
     def next_deadline(self) -> float | None:
         """When `handle_timer` has to be called, in seconds, or None."""
-        deadlines = (self.machine.next_deadline(), self._talker.next_deadline())
+        deadlines = [call.next_deadline() for call in self._calls]
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def handle_timer(self, now: float) -> None:
         """Fire what is due."""
-        while (event := self.machine.due(now)) is not None:
-            self.fire(event, now, "cancelled" if event == "timer cancel" else "")
-        if self._theirs is not None:
-            remote = self._theirs.address
-            self._line.effects.extend(MediaOut(data, remote) for data in self._talker.due(now))
+        for call in self._calls:
+            call.handle_timer(now)
+        self._sweep()
 
-
-def _is_ip(host: str) -> bool:
-    with suppress(ValueError):
-        return bool(ip_address(host))
-    return False
+    def _sweep(self) -> None:
+        self._calls = [call for call in self._calls if not call.machine.ended]

@@ -10,12 +10,13 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
-from phones.calls import CallPolicy, Calls, NoSuchCall
+from phones.calling import CallPolicy, Calls, NoSuchCall
 from phones.effects import Effect, Heard, Kind, MediaIn, Transmit
 from phones.line import SPOKEN, Identity, Line, Refusals, format_address
 from phones.registering import Registering
 from phones.sip.dialog import tag_of
 from phones.sip.index import Message, SipSyntaxError
+from phones.sip.lamp import CONTENT_TYPES
 from phones.sip.message import Address, refusal, stamp_via
 from phones.sip.transactions import (
     AckFor,
@@ -26,7 +27,7 @@ from phones.sip.transactions import (
     TimedOut,
     TransactionLayer,
 )
-from phones.subscribing import ACCEPTED, Subscriptions, package_of
+from phones.subscribing import Subscriptions, package_of
 
 __all__ = ["CallPolicy", "Identity", "NoSuchCall", "Phone", "Refusals", "format_address"]
 
@@ -256,4 +257,4 @@ class Phone:
         if tag_of(message.get("to") or ""):
             return 200 if self.calls.has(message) else 481
         # a message-summary comes from Kazoo after each first registration without being asked for
-        return 481 if package_of(message.get("event") or "") in ACCEPTED.keys() - {"message-summary"} else 200
+        return 481 if package_of(message.get("event") or "") in CONTENT_TYPES.keys() - {"message-summary"} else 200

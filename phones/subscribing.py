@@ -9,17 +9,11 @@ from phones.line import ALLOW, USER_AGENT, Line
 from phones.negotiation import Negotiation, seconds
 from phones.sip.dialog import Dialog, tag_of
 from phones.sip.index import Message
+from phones.sip.lamp import CONTENT_TYPES, Lamp, LampState
 from phones.sip.machine import Machine
 from phones.sip.message import request
 from phones.sip.transactions import AckFor, Answer, Incoming, TimedOut
 from phones.subscription import SUBSCRIPTION
-
-ACCEPTED = {
-    "dialog": "application/dialog-info+xml",
-    "presence": "application/pidf+xml",
-    "message-summary": "application/simple-message-summary",
-}
-"""Event package to the type of its documents."""
 
 _EXPIRES = 600
 _SILENCE_S = 32.0
@@ -54,6 +48,8 @@ class Subscription:
         self._cseq = 0
         self._dialog: Dialog | None = None
         self._asked: Message | None = None
+        self.lamp = Lamp(self._package)
+        self._repairing = False
         self._negotiation = Negotiation(line.identity, line.token)
         self._key = ""
         self._why = (0, "")
@@ -119,7 +115,14 @@ class Subscription:
         if self._dialog is None and self._asked is not None:
             self._dialog = Dialog.of_notify(self._asked, notify)
         self._negotiation.restart()
+        seen = self.lamp.notify(notify)
         self._fire(self._read_state(notify, now), now)
+        if seen.state is not LampState.UNKNOWN:
+            self._repairing = False
+        elif seen.refresh and not self._repairing:
+            # once, until it helps: a notifier may answer with another gap
+            self._repairing = True
+            self._fire("gap", now)
 
     def _read_state(self, notify: Message, now: float) -> str:
         """The event that the Subscription-State of a NOTIFY is (RFC 6665 4.1.3)."""
@@ -224,6 +227,8 @@ class Subscription:
         self._cseq = 0
         self._dialog = None
         self._granted = self._expires
+        self.lamp = Lamp(self._package)
+        self._repairing = False
         self._began = now
         self._send(self._expires, now)
 
@@ -235,7 +240,7 @@ class Subscription:
             ("Allow", ALLOW),
             ("Contact", f"<{line.contact}>"),
             ("Event", self.event),
-            *((("Accept", ACCEPTED[self._package]),) if self._package in ACCEPTED else ()),
+            *((("Accept", CONTENT_TYPES[self._package]),) if self._package in CONTENT_TYPES else ()),
             ("Expires", str(expires)),
             *self._negotiation.credentials("SUBSCRIBE", uri),
         ]
