@@ -96,7 +96,9 @@ class Lit(Claiming):
     goes: list[Shown] | None = Field(None, min_length=1, description="what it shows since the last mark, all of it")
     stays: Shown | None = Field(None, description="it shows this and nothing else since the last mark")
     becomes: Shown | None = Field(None, description="it shows this at last; nothing is said about what follows")
-    truth: list[str] | None = Field(None, description="phones whose calls are the truth; default `of`")
+    truth: list[str] | None = Field(
+        None, description="phones whose calls are the truth; default those whose presentity it is"
+    )
 
     @model_validator(mode="after")
     def _one(self) -> Lit:

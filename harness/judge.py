@@ -39,6 +39,7 @@ class CaseJudge:
         self._messages: set[int] = set()
         self._damage = ""
         self._mark = -1
+        self._story: list[tuple[Event, bytes]] = []
         self._lamp_floors: dict[tuple[str, str, str], int] = {}
 
     def feed(self, event: Event, data: bytes) -> None:
@@ -52,6 +53,8 @@ class CaseJudge:
         self._lost = self._lost or len(data) < event.get("size", 0)
         if self._lost:
             return
+        if event["kind"] in ("phone", "call", "subscription", "message"):
+            self._story.append((event, data))
         take = getattr(self, f"_on_{event['kind']}", None)
         if take is not None:
             take(event, data)
@@ -314,6 +317,7 @@ class CaseJudge:
             expected=decisive.expected if decisive else "",
             actual=decisive.actual if decisive else "",
             why=reason,
+            picture=self._picture(decisive) if isinstance(decisive, LampClaim) else "",
             clauses=clauses,
             decisive=tuple(sorted(set(met))) if good else tuple(decisive.decisive if decisive else ()),
             closed_by=tuple(claim.closing for claim in self._claims.values() if claim.closing),
@@ -324,6 +328,18 @@ class CaseJudge:
             trace=tuple(self._trace),
             label=self._start["label"],
         )
+
+    def _picture(self, claim: LampClaim) -> str:
+        """The lamp over time under the truth over time, in seconds since the watcher began to watch."""
+        from reports.lamps import strip, tracks_of  # only failures need it
+
+        spec = claim.spec
+        tracks = tracks_of(
+            self._story, spec["presentity"], spec["phone"], package=spec["event"], truth_of=spec["truth"]
+        )
+        watched = [event["t"] for event, _ in self._story if event["kind"] == "subscription"]
+        start = min(watched, default=float(self._start["t"]))
+        return strip([track.since(start) for track in tracks], 0.0, self._story[-1][0]["t"] - start)
 
     def _decisive(self, overall: Verdict) -> Claim | None:
         wanted = State.BROKEN if overall in (Verdict.FAIL, Verdict.NON_STRICT) else State.UNPROVED

@@ -35,7 +35,7 @@ class Subscription:
     call_id: str
     presentity: str
     event: str
-    lamp: Lamp = field(default_factory=Lamp)
+    lamp: Lamp
     notifies: list[int] = field(default_factory=list)
     """Numbers of the NOTIFYs that were taken in."""
     broken: list[tuple[int, str]] = field(default_factory=list)
@@ -55,7 +55,7 @@ class PhoneLamps:
         if message.method != "SUBSCRIBE" or message.call_id in self._by_call_id:
             return
         event = (message.get("event") or "").partition(";")[0].strip()
-        subscription = Subscription(message.call_id, presentity_key(message.get("to") or ""), event)
+        subscription = Subscription(message.call_id, presentity_key(message.get("to") or ""), event, Lamp(event))
         self._by_call_id[message.call_id] = subscription
         self._newest[subscription.presentity, event] = subscription
 

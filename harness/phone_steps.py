@@ -27,7 +27,7 @@ from harness.steps import (
     Unsubscribe,
 )
 from harness.watching import PhoneAtWork, Watch
-from phones.calling import CallPolicy, NoSuchCall
+from phones.calls import CallPolicy, NoSuchCall
 from phones.phone import format_address
 from phones.sip.index import Message
 

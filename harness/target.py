@@ -93,6 +93,13 @@ class Edges(Strict):
 
     udp: Annotated[Text, AfterValidator(_with_port)] = Field(pattern=_ADDRESS.pattern.replace(r"\Z", "$"))
 
+    @property
+    def address(self) -> Address:
+        """The UDP edge as host and port."""
+        match = _ADDRESS.match(self.udp)
+        assert match is not None
+        return match[1].strip("[]"), int(match[2])
+
 
 class Limits(Strict):
     """How much the target may be loaded."""
@@ -122,9 +129,7 @@ class Target(Strict):
     @property
     def edge(self) -> Address:
         """Where phones send."""
-        match = _ADDRESS.match(self.sip.udp)
-        assert match is not None
-        return match[1].strip("[]"), int(match[2])
+        return self.sip.address
 
     def tell(self, secrets: Secrets) -> None:
         """Add everything of this target that must not be written anywhere."""

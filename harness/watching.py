@@ -171,7 +171,7 @@ class Watch:
             "event": step.event,
             "how": how,
             "goes": shown if isinstance(shown, list) else [shown],
-            "truth": step.truth if step.truth is not None else [step.of] if step.of in self._phones else [],
+            "truth": step.truth,
         }
 
     def _count(self, step: Expect | Never) -> dict[str, Any]:

@@ -49,6 +49,11 @@ class Track:
     points: Sequence[tuple[float, str]]
     notes: Sequence[tuple[float, str]] = ()
 
+    def since(self, start: float) -> Track:
+        """The same track, its seconds counted from `start`."""
+        points = [(t - start, state) for t, state in self.points]
+        return Track(self.title, points, [(t - start, words) for t, words in self.notes])
+
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
@@ -69,15 +74,16 @@ def tracks_of(
     *,
     package: str = "dialog",
     case: str | None = None,
+    truth_of: Sequence[str] | None = None,
 ) -> tuple[Track, Track]:
     """The truth of `presentity` (a SIP URI) and its lamp on the phone `watcher`, from the events of a Record.
 
     The truth is the strongest state of all calls of phones whose calls show there: talking is busy, calling and ringing
-    are ringing. A call shows where its phone's calls showed when it began. The lamp is that of the watcher's newest
-    subscription to `package`; notes are the laws that its NOTIFYs break. Only `case` is looked at, without it all.
+    are ringing. A call shows where its phone's calls showed when it began; `truth_of` names the phones instead, for a
+    presentity that none of them is. The lamp is that of the watcher's newest subscription to `package`; notes are the laws that its NOTIFYs break. Only `case` is looked at, without it all.
     """
     kept = [(event, data) for event, data in events if _counts(event, watcher, case)]
-    truth, lamp = _Truth(presentity), _Watch(presentity, watcher, package, [event for event, _ in kept])
+    truth, lamp = _Truth(presentity, truth_of), _Watch(presentity, watcher, package, [event for event, _ in kept])
     for event, data in kept:
         truth.take(event)
         lamp.take(event, data)
@@ -98,9 +104,10 @@ def _counts(event: Event, watcher: str, case: str | None) -> bool:
 class _Truth:
     """The strongest state of all calls that show at one presentity."""
 
-    def __init__(self, presentity: str) -> None:
+    def __init__(self, presentity: str, phones: Sequence[str] | None) -> None:
         self.points: list[tuple[float, str]] = []
         self._presentity = presentity.lower()
+        self._phones = phones
         self._shows: dict[str, str] = {}  # phone to the presentity of its next call
         self._calls: dict[tuple[str, str], tuple[str, str]] = {}  # phone and Call-ID to presentity and state
 
@@ -110,12 +117,18 @@ class _Truth:
             self._shows[phone] = str(event.get("presentity", "")).lower()
         elif event["kind"] == "call":
             key = (phone, str(event.get("call_id")))
-            shows = self._calls[key][0] if key in self._calls else self._shows.get(phone, "")
+            shows = self._calls[key][0] if key in self._calls else self._shown_by(phone)
             self._calls[key] = (shows, str(event.get("state")))
             if event.get("state") == "ended":
                 del self._calls[key]
             states = {state for shows, state in self._calls.values() if shows == self._presentity}
             self.points.append((event["t"], str(_strongest(states))))
+
+    def _shown_by(self, phone: str) -> str:
+        """Where the next call of `phone` shows."""
+        if self._phones is not None:
+            return self._presentity if phone in self._phones else ""
+        return self._shows.get(phone, "")
 
 
 def _strongest(states: set[str]) -> LampState:

@@ -1,0 +1,132 @@
+"""`ringproof watch`."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.errors import HarnessError, TargetUnavailable, UsageError
+from harness.output import document, format_option, guarded, print_document
+
+if TYPE_CHECKING:
+    from harness.lamp_watch import Change
+
+
+@click.command("watch", short_help="Show lamps live, without any right on the API.")
+@click.argument("presentities", nargs=-1, required=True, metavar="EXTENSION|URI...")
+@click.option("--target", "target_file", type=click.Path(path_type=Path), help="a target file: SIP edge and realm")
+@click.option("--edge", help="instead of a target: host:port of the SIP edge, UDP")
+@click.option("--realm", help="SIP realm of the account; default the target's")
+@click.option("--as", "login", metavar="USER:PASSWORD", help="register as this device first; Kazoo does not ask for it")
+@click.option("--event", type=click.Choice(["dialog", "presence"]), default="dialog", show_default=True)
+@click.option("--bind", help="local address; default the target's, else 127.0.0.1")
+@click.option("--duration", type=click.FloatRange(0.1), help="seconds; default until Ctrl-C")
+@format_option
+@guarded("watch")
+def command(
+    presentities: tuple[str, ...],
+    target_file: Path | None,
+    edge: str | None,
+    realm: str | None,
+    login: str | None,
+    event: str,
+    bind: str | None,
+    duration: float | None,
+    format_: str,
+) -> int:
+    """Subscribe to the lamps of EXTENSIONs (or sip: URIs) and show every change as it happens, with
+    what is wrong about a NOTIFY. Needs no right on the API: Kazoo lets anybody watch. Ctrl-C ends
+    the subscriptions.
+    """
+    place = _place(target_file, edge, realm, bind)
+    uris = [each if each.lower().startswith("sip:") else f"sip:{each}@{place['realm']}" for each in presentities]
+    changes: list[Change] = []
+
+    def report(change: Change) -> None:
+        changes.append(change)
+        if format_ == "text":
+            _show(change)
+
+    if format_ == "text":
+        click.echo(f"watching {', '.join(uris)} at {place['edge'][0]}:{place['edge'][1]}; Ctrl-C ends it", err=True)
+    active = asyncio.run(_watch(place, uris, login, event, duration, report))
+    if format_ == "json":
+        shown = [
+            {"t": round(each.t, 6), "presentity": each.presentity, "kind": each.kind, "text": each.text}
+            for each in changes
+        ]
+        code = 0 if active else 7
+        print_document(document("watch", code, presentities=uris, event=event, changes=shown))
+        return code
+    if not active:
+        raise TargetUnavailable(f"nothing could be watched at {place['edge'][0]}:{place['edge'][1]}")
+    return 0
+
+
+def _place(target_file: Path | None, edge: str | None, realm: str | None, bind: str | None) -> dict[str, Any]:
+    """Where to subscribe: from a target file, from options, or from both."""
+    from harness.target import Edges, load_target
+
+    if (target_file is None) == (edge is None):
+        raise UsageError("say either --target FILE or --edge HOST:PORT")
+    if target_file is not None:
+        target = load_target(target_file)
+        found = {"edge": target.edge, "realm": realm or target.account.realm, "bind": bind or target.bind}
+    else:
+        try:
+            edges = Edges(udp=edge or "")
+        except ValueError as error:
+            raise UsageError(f"--edge {edge}: host:port is wanted") from error
+        found = {"edge": edges.address, "realm": realm, "bind": bind or "127.0.0.1"}
+    if not found["realm"]:
+        raise UsageError("the realm of the account is not known", "say --realm, or give whole sip: URIs and any realm")
+    return found
+
+
+async def _watch(
+    place: dict[str, Any], uris: list[str], login: str | None, event: str, duration: float | None, report: Any
+) -> set[str]:
+    from harness.lamp_watch import watch
+    from phones.net import SocketWire
+    from phones.phone import Identity
+    from phones.sip.index import SipSyntaxError
+
+    user, _, password = (login or "ringproof:").partition(":")
+    loop = asyncio.get_running_loop()
+    task = asyncio.ensure_future(
+        watch(
+            SocketWire(loop),
+            loop,
+            edge=place["edge"],
+            bind=place["bind"],
+            identity=Identity(user, password, place["realm"]),
+            registers=login is not None,
+            presentities=uris,
+            event=event,
+            duration_s=duration,
+            report=report,
+        )
+    )
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return set(uris)
+    except SipSyntaxError as error:
+        raise UsageError(f"{error}", "an extension such as 1001, or sip:1001@realm") from error
+    except OSError as error:
+        raise HarnessError(f"cannot open an address at {place['bind']}: {error.strerror}") from error
+
+
+def _show(change: Change) -> None:
+    from harness.terminal import plain
+
+    word = {"lamp": "", "law": "law broken: ", "subscription": "subscription "}[change.kind]
+    styles = {"ringing": "yellow", "busy": "red", "off": "green"}
+    text = click.style(plain(change.text), fg=styles.get(change.text) if change.kind == "lamp" else "magenta")
+    click.echo(f"{change.t:10.3f}  {plain(change.presentity):<32} {word}{text}")

@@ -1,0 +1,140 @@
+"""Watching lamps live: one phone subscribes to presentities and says what their keys show. Needs SIP, no API."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from harness.lamps import PhoneLamps
+from phones.effects import Called, Changed, Heard, MediaIn, MediaOut, Subscribed, Transmit
+from phones.fleet import Fleet, RunningPhone
+from phones.net import Clock, Wire
+from phones.phone import Identity
+from phones.sip.index import Message, SipSyntaxError
+from phones.sip.message import Address
+
+_GOODBYE_S = 2.0
+"""How long taking leave may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What was seen: at `t` seconds since the start, of `presentity`, the lamp or what became of the subscription.
+
+    `kind` is lamp, subscription or law; `text` the new state in words.
+    """
+
+    t: float
+    presentity: str
+    kind: str
+    text: str
+
+
+@dataclass(slots=True)
+class LampWatch:
+    """The sink of the watching phone: folds its NOTIFYs and tells `report` of every change."""
+
+    report: Callable[[Change], None]
+    lamps: PhoneLamps = field(default_factory=PhoneLamps)
+    active: set[str] = field(default_factory=set)
+    """Presentities that were granted at least once."""
+
+    started: float = 0.0
+    _count: int = 0
+    _shown: dict[str, int] = field(default_factory=dict)
+    _laws: dict[str, int] = field(default_factory=dict)
+
+    def heard(self, phone: str, heard: Heard, now: float) -> None:
+        """A message reached the phone."""
+        if heard.kind == "new" and heard.message is not None and heard.message.is_request:
+            self._count += 1
+            self.lamps.received({"n": self._count, "t": now - self.started}, heard.message)
+            self._tell(now)
+
+    def sent(self, phone: str, sent: Transmit, local: Address, now: float) -> None:
+        """The phone sent a message."""
+        if sent.kind == "new" and sent.data.startswith(b"SUBSCRIBE "):
+            self.lamps.sent(Message.parse(sent.data))
+
+    def changed(self, phone: str, changed: Changed, contact: Address, now: float) -> None:
+        """The registration changed."""
+        self.report(Change(now - self.started, "", "subscription", f"registration {changed.state}"))
+
+    def subscribed(self, phone: str, subscribed: Subscribed, now: float) -> None:
+        """A subscription changed."""
+        event = {"n": self._count, "t": now - self.started, "call_id": subscribed.call_id, "state": subscribed.state}
+        self.lamps.ended(event)
+        if subscribed.state == "active":
+            self.active.add(subscribed.presentity)
+        else:
+            why = f" ({subscribed.status} {subscribed.reason})" if subscribed.status else ""
+            self.report(Change(now - self.started, subscribed.presentity, "subscription", f"{subscribed.state}{why}"))
+        self._tell(now)
+
+    def called(self, phone: str, called: Called, now: float) -> None:
+        """Calls are no business of a watcher."""
+
+    def media_heard(self, phone: str, media: MediaIn, now: float) -> None:
+        """Neither is sound."""
+
+    def media_sent(self, phone: str, media: MediaOut, local: Address, now: float) -> None:
+        """Nor its own."""
+
+    def _tell(self, now: float) -> None:
+        for subscription in self.lamps.subscriptions:
+            told = self._laws.get(subscription.call_id, 0)
+            for _, text in subscription.broken[told:]:
+                self.report(Change(now - self.started, subscription.presentity, "law", text))
+            self._laws[subscription.call_id] = len(subscription.broken)
+            track = self.lamps.track(subscription.presentity, subscription.event)
+            told = self._shown.get(subscription.presentity, 0)
+            for point in track[told:]:
+                self.report(Change(point.t, subscription.presentity, "lamp", point.state.value))
+            self._shown[subscription.presentity] = len(track)
+
+
+async def watch(
+    wire: Wire,
+    clock: Clock,
+    *,
+    edge: Address,
+    bind: str,
+    identity: Identity,
+    registers: bool,
+    presentities: Sequence[str],
+    event: str,
+    duration_s: float | None,
+    report: Callable[[Change], None],
+) -> set[str]:
+    """Watch until `duration_s` is over or the task is cancelled, then unsubscribe.
+
+    Returns the presentities that could be watched at all.
+    """
+    sink = LampWatch(report, started=clock.time())
+    fleet = Fleet(wire, clock, sink, host=bind)
+    phone = fleet.add("watch", identity, edge=edge, rng=random.Random(random.SystemRandom().getrandbits(64)))
+    try:
+        if registers:
+            await phone.register()
+        await asyncio.gather(*(phone.subscribe(each, event) for each in presentities))
+        if sink.active:
+            await (asyncio.Event().wait() if duration_s is None else asyncio.sleep(duration_s))
+    finally:
+        await _leave(phone, sink, event, registers)
+        fleet.close()
+    return sink.active
+
+
+async def _leave(phone: RunningPhone, sink: LampWatch, event: str, registers: bool) -> None:
+    """Unsubscribe, so that nobody is notified in vain; who does not answer is left alone."""
+    # what the goodbye brings is no news
+    sink.report = lambda _: None
+    try:
+        async with asyncio.timeout(_GOODBYE_S):
+            await asyncio.gather(*(phone.unsubscribe(each, event) for each in sink.active))
+            if registers:
+                await phone.unregister()
+    except (TimeoutError, SipSyntaxError):
+        return
