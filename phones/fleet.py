@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from typing import TypeVar
 
-from phones.calling import CallPolicy
+from phones.calls import CallPolicy
 from phones.effects import Called, Changed, Effect, Heard, MediaIn, MediaOut, Sink, Subscribed, Transmit
 from phones.net import Alarm, Clock, Endpoint, Wire
 from phones.phone import Identity, Phone, Refusals

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
-from phones.calling import CallPolicy, Calls, NoSuchCall
+from phones.calls import CallPolicy, Calls, NoSuchCall
 from phones.effects import Effect, Heard, Kind, MediaIn, Transmit
 from phones.line import SPOKEN, Identity, Line, Refusals, format_address
 from phones.registering import Registering

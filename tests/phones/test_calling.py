@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from phones.calling import CallPolicy
+from phones.calls import CallPolicy
 from phones.effects import Called, Transmit
 from phones.sip import sdp
 from phones.sip.dialog import tag_of
