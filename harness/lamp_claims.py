@@ -32,7 +32,7 @@ class LampClaim(Claim):
     @property
     def closes(self) -> bool:
         """Everything but `becomes`."""
-        return self.spec["how"] != "becomes"
+        return bool(self.spec["how"] != "becomes")
 
     @property
     def enough(self) -> bool:

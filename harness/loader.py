@@ -158,10 +158,9 @@ def _text(raw: dict[str, Any]) -> str:
     if verb == "lamp":
         how = next((key for key in ("goes", "stays", "becomes") if key in raw), "")
         # a bare `off` is false to YAML
-        states = raw.get(how) if isinstance(raw.get(how), list) else [raw.get(how)]
-        value = (
-            f"of {raw.get('of')} on {value} {how} {', '.join('off' if each is False else str(each) for each in states)}"
-        )
+        said = raw.get(how)
+        states = ["off" if each is False else str(each) for each in (said if isinstance(said, list) else [said])]
+        value = f"of {raw.get('of')} on {value} {how} {', '.join(states)}"
     extras = "".join(f" {key} {raw[key]}" for key in ("exactly", "at_most") if key in raw)
     return f"{verb} {value}{extras}"
 

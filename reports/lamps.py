@@ -80,7 +80,8 @@ def tracks_of(
 
     The truth is the strongest state of all calls of phones whose calls show there: talking is busy, calling and ringing
     are ringing. A call shows where its phone's calls showed when it began; `truth_of` names the phones instead, for a
-    presentity that none of them is. The lamp is that of the watcher's newest subscription to `package`; notes are the laws that its NOTIFYs break. Only `case` is looked at, without it all.
+    presentity that none of them is. The lamp is that of the watcher's newest subscription to `package`; notes are the
+    laws that its NOTIFYs break. Only `case` is looked at, without it all.
     """
     kept = [(event, data) for event, data in events if _counts(event, watcher, case)]
     truth, lamp = _Truth(presentity, truth_of), _Watch(presentity, watcher, package, [event for event, _ in kept])

@@ -5,7 +5,10 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from harness.scenario import VERBS, Duration, Scenario, parse_receives
+from harness.claiming import parse_receives
+from harness.model import Duration
+from harness.scenario import Scenario
+from harness.steps import VERBS
 
 DURATION: TypeAdapter[float] = TypeAdapter(Duration)
 
