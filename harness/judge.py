@@ -167,6 +167,8 @@ class CaseJudge:
                 claim.registration(event)
 
     def _on_step(self, event: Event, _: bytes) -> None:
+        if event["phase"] == "start" and event["stimulus"]:
+            self._seal()
         if event["phase"] == "end" and isinstance(claim := self._claims.get(event["step"]), RegistrationClaim):
             claim.step_ended()
         if event["phase"] == "end" and event["stimulus"]:

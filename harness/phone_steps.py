@@ -34,6 +34,7 @@ from phones.sip.index import Message
 _SUBSCRIPTION_TIMEOUT_S = 40.0
 """More than 64*T1: a phone itself gives up before."""
 _NOTIFY_TIMEOUT_S = 5.0
+_LAST_NOTIFY_S = 1.0
 _CALL_TIMEOUT_S = 5.0
 """How long a call may take to ring, to be acknowledged, or to end, where a step waits for that."""
 
@@ -112,7 +113,9 @@ class PhoneSteps:
         async def act(name: str) -> None:
             running = self._phones[name].running
             if ending:
-                await running.unsubscribe(presentity, wanted.event)
+                begun = claim.n
+                done = await running.unsubscribe(presentity, wanted.event)
+                await self._last_notify(name, begun, done.call_id)
                 return
             started = self._watching.started("control", name, of=key)
             done = await running.subscribe(presentity, wanted.event, expires=wanted.expires, refresh=wanted.refresh)
@@ -140,6 +143,17 @@ class PhoneSteps:
         deadline = self._recorder.now + _NOTIFY_TIMEOUT_S
         await self._recorder.until(lambda: judge.arrived(name, started["n"], wanted) is not None, lambda: deadline)
         await self._watching.settled("control", name, started, 200, wanted, call_id)
+
+    async def _last_notify(self, name: str, after: int, call_id: str) -> None:
+        """Let the NOTIFY that ends a subscription come, or not: whether it must is for others to say."""
+
+        def wanted(message: Message) -> bool:
+            state = (message.get("subscription-state") or "").lower()
+            return message.method == "NOTIFY" and message.call_id == call_id and state.startswith("terminated")
+
+        judge = self._recorder.judge
+        deadline = self._recorder.now + _LAST_NOTIFY_S
+        await self._recorder.until(lambda: judge.arrived(name, after, wanted) is not None, lambda: deadline)
 
     # calls
 
