@@ -63,7 +63,7 @@ def _nobody(_: Aor) -> Sequence[Channel]:
 
 
 class Presence:
-    """Owns what watchers are told. `truth` says which legs a presentity really has; a reset believes it."""
+    """Owns what watchers are told. `truth` says which live legs a presentity really has; a reset believes it."""
 
     def __init__(self, runtime: Runtime, relay: Relay) -> None:
         self._runtime = runtime
@@ -122,19 +122,18 @@ class Presence:
     def _arrive(self, channel: Channel, now: float) -> None:
         lamp = self._lamp(channel.presentity)
         known = lamp.live.get(channel.call_id)
-        if channel.call_id in lamp.ignored or channel.call_id in lamp.ended:
+        if channel.call_id in lamp.ended:
             return
         if channel.state is ChannelState.TERMINATED:
-            self._terminated(lamp, channel, known, now)
-            return
-        if known is None or RANK[known.state] < RANK[channel.state]:
+            self._terminated(lamp, channel, now)
+        elif channel.call_id not in lamp.ignored and (known is None or RANK[known.state] < RANK[channel.state]):
             lamp.live[channel.call_id] = channel
             self._tell(channel.presentity, now)
 
-    def _terminated(self, lamp: _Lamp, channel: Channel, known: Channel | None, now: float) -> None:
+    def _terminated(self, lamp: _Lamp, channel: Channel, now: float) -> None:
         lamp.ended[channel.call_id] = now
-        self._runtime.agenda.at(now + MEMORY_S, lambda _: self._tidy(channel))
-        if known is None:
+        self._runtime.agenda.at(now + MEMORY_S, lambda then: self._tidy(channel, then))
+        if channel.call_id not in lamp.live or channel.call_id in lamp.ignored:
             # whoever does not know the call has nothing to change
             return
         del lamp.live[channel.call_id]
@@ -149,13 +148,18 @@ class Presence:
         self._lamp(channel.presentity).live[channel.call_id] = replace(channel, state=ChannelState.EARLY)
         self._tell(channel.presentity, now)
 
-    def _tidy(self, channel: Channel) -> None:
-        """Forget a call that ended long ago, and its lamp where that says nothing any more."""
+    def _tidy(self, channel: Channel, now: float) -> None:
+        """Forget a call that ended long ago."""
         lamp = self._lamp(channel.presentity)
         lamp.ended.pop(channel.call_id, None)
         lamp.ignored.discard(channel.call_id)
-        if not (lamp.live or lamp.ended or lamp.ignored or lamp.losing):
-            del self._lamps[channel.presentity.key]
+        self._drop_if_empty(channel.presentity, now)
+
+    def _drop_if_empty(self, presentity: Aor, now: float) -> None:
+        """Forget a lamp that says nothing any more, and for which no report is on its way."""
+        lamp = self._lamp(presentity)
+        if not (lamp.live or lamp.ended or lamp.ignored or lamp.losing or lamp.due > now):
+            del self._lamps[presentity.key]
 
     # to watchers
 
@@ -200,7 +204,7 @@ class Presence:
     def _recompute(self, presentity: Aor, now: float) -> None:
         rules = self._reset
         lamp = self._lamp(presentity)
-        live = [channel for channel in self.truth(presentity) if channel.state is not ChannelState.TERMINATED]
+        live = self.truth(presentity)
         if rules.shows is not ResetShows.BEFORE:
             lamp.last = None
             lamp.live = {channel.call_id: channel for channel in live} if rules.shows is ResetShows.TRUTH else {}
@@ -216,3 +220,4 @@ class Presence:
             }[rules.told]
             for _ in range(rules.copies):
                 self._watchers.tell(told, now, reset=True)
+        self._drop_if_empty(presentity, now)

@@ -39,7 +39,7 @@ class Subscription:
 
     `remote` and `local` are the From and To of its SUBSCRIBE as they were written, with their tags; `target` is the
     Request-URI of NOTIFYs and `route` where they go; `expires` is the second at which it ends. `count` is the number
-    of its NOTIFYs, `restarted` what it was at the last reset.
+    of its NOTIFYs, `restarted` what it was at the last reset; `alarm` is when we look next whether it has expired.
     """
 
     presentity: Aor
@@ -57,6 +57,7 @@ class Subscription:
     cseq: int
     count: int = 0
     restarted: int = 0
+    alarm: float = math.inf
     silences: int = 0
 
     @property
@@ -191,7 +192,7 @@ class Watchers:
         granted = min(rules.default_expires if expires is None else expires, rules.max_expires)
         subscription.expires = now + granted
         if granted:
-            self._runtime.agenda.at(subscription.expires, lambda then: self._expire(subscription, then))
+            self._arm(subscription)
         transport = subscription.route.transport
         headers = [("Expires", str(granted)), ("Contact", self._contact(transport))]
         data = response(request, rules.status, headers=headers, to_tag=tag)
@@ -203,10 +204,21 @@ class Watchers:
 
     # the end of subscriptions
 
-    def _expire(self, subscription: Subscription, now: float) -> None:
-        current = self._dialogs.get(subscription.dialog) is subscription
-        if current and subscription.expires <= now:
+    def _arm(self, subscription: Subscription) -> None:
+        """See to the end of a subscription. However often it is refreshed, one alarm is set."""
+        when = subscription.expires
+        if when < subscription.alarm:
+            subscription.alarm = when
+            self._runtime.agenda.at(when, lambda now: self._expire(subscription, when, now))
+
+    def _expire(self, subscription: Subscription, alarm: float, now: float) -> None:
+        if alarm != subscription.alarm or self._dialogs.get(subscription.dialog) is not subscription:
+            return
+        subscription.alarm = math.inf
+        if subscription.expires <= now:
             self._end(subscription, self._rules.on_expiry, now)
+        else:
+            self._arm(subscription)
 
     def _end(self, subscription: Subscription, how: Ending, now: float) -> None:
         subscription.expires = now
@@ -285,8 +297,7 @@ class Watchers:
         if body:
             headers.append(("Content-Type", CONTENT_TYPES[subscription.package]))
         data = assemble(f"NOTIFY {subscription.target} SIP/2.0", headers, body)
-        key = self._runtime.wire.send_request(data, subscription.route, now)
-        self._pending[key] = subscription
+        self._pending[self._runtime.wire.send_request(data, subscription.route, now)] = subscription
 
     # what watchers answer
 

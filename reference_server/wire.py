@@ -47,7 +47,7 @@ def user_part(value: str) -> str:
 def seconds(value: str | None) -> int | None:
     """A delta-seconds value (RFC 3261 25.1), None where it is none."""
     text = (value or "").strip()
-    return min(int(text), 2**32 - 1) if text.isascii() and text.isdigit() and len(text) <= 12 else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 12 else None
 
 
 def written_uri(value: str) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -12,7 +13,7 @@ from phones.sip.message import Address, request, response
 from reference_server.channels import Cause, Channel, ChannelState, Direction
 from reference_server.presentity import presentity_of
 from reference_server.registrations import Aor
-from tests.reference_server.playbook import Bench
+from tests.reference_server.playbook import Bench, Reply
 
 EARLY, CONFIRMED, TERMINATED = ChannelState.EARLY, ChannelState.CONFIRMED, ChannelState.TERMINATED
 SOON = 0.1
@@ -94,6 +95,12 @@ class Scene(Bench):
         return self.leg(
             presentity.user, call_id, direction, owner=device.username or "", realm=presentity.realm or "nowhere"
         )
+
+    def own(self, path: str, data: Any, *, token: str | None = None) -> Reply:
+        """POST to a path that Kazoo does not have."""
+        text = self.server.seed.auth_token if token is None else token
+        headers = [("X-Auth-Token", text), ("Content-Type", "application/json")]
+        return self.raw("POST", path, headers if text else headers[1:], json.dumps({"data": data}).encode())
 
     def reset(self, index: int = 0, **details: Any) -> int:
         """POST /presence of a device, and what it sets off; the HTTP status."""
