@@ -144,6 +144,7 @@ class CaseRun:
             {
                 "id": name,
                 "statement": clause.statement,
+                "source": clause.source,
                 "level": clause.level,
                 "unclear": clause.unclear,
                 "encrypted": clause.encrypted,
@@ -155,6 +156,7 @@ class CaseRun:
             label=self._label,
             file=shown(self.case.file),
             title=self.case.scenario.title,
+            why=self.case.scenario.why,
             matrix=dict(self.case.matrix),
             clauses=clauses,
             plan=list(self._plan()),

@@ -68,10 +68,13 @@ class JudgedCase(_Document):
     clauses: list[str]
     clause_verdicts: dict[str, VerdictName]
     clause_reasons: dict[str, str]
+    rule: str
     expected: str
     actual: str
     why: str
     lamps: str
+    label: str
+    trace: list[str]
     duration_s: float
     encrypted: bool | None
     decisive: list[int]
