@@ -10,7 +10,7 @@ from harness.ports import ApiAnswer, ApiCall, ApiFailure
 from phones.net import Alarm, Clock, Wire
 from phones.sip.message import Address
 from reference_server.behaviour import Behaviour
-from reference_server.effects import ApiReply, ApiRequest
+from reference_server.effects import ApiReply, ApiRequest, SendMedia
 from reference_server.server import ReferenceServer
 
 VIRTUAL_EPOCH = 1_420_070_400.0
@@ -18,7 +18,7 @@ VIRTUAL_EPOCH = 1_420_070_400.0
 
 
 class ReferenceHost:
-    """Runs one ReferenceServer: its SIP address on `wire`, its timers on `clock`, its API by `request`."""
+    """Runs one ReferenceServer: its SIP and media addresses on `wire`, its timers on `clock`, its API by `request`."""
 
     def __init__(
         self,
@@ -34,8 +34,20 @@ class ReferenceHost:
         self._clock = clock
         self._endpoint = wire.open(self._datagram, host, sip_port)
         self.sip: Address = self._endpoint.local
+        try:
+            self._media_endpoint = wire.open(self._packet, host)
+        except OSError:
+            self._endpoint.close()
+            raise
+        media = self._media_endpoint.local
         self.server = ReferenceServer(
-            behaviour, rng=rng, epoch=epoch - clock.time(), sip_host=self.sip[0], sip_port=self.sip[1]
+            behaviour,
+            rng=rng,
+            epoch=epoch - clock.time(),
+            sip_host=self.sip[0],
+            sip_port=self.sip[1],
+            media_host=media[0],
+            media_port=media[1],
         )
         self._handles = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[ApiReply]] = {}
@@ -43,6 +55,10 @@ class ReferenceHost:
 
     def _datagram(self, data: bytes, source: Address) -> None:
         self.server.receive(data, source, self._clock.time())
+        self._carry_out()
+
+    def _packet(self, data: bytes, source: Address) -> None:
+        self.server.receive_media(data, source, self._clock.time())
         self._carry_out()
 
     async def request(
@@ -72,6 +88,8 @@ class ReferenceHost:
                 waiting = self._waiting.get(effect.handle)
                 if waiting is not None and not waiting.done():
                     waiting.set_result(effect)
+            elif isinstance(effect, SendMedia):
+                self._media_endpoint.send(effect.data, effect.remote)
             else:
                 self._endpoint.send(effect.data, effect.remote)
         self._alarm.set(self.server.next_deadline())
@@ -84,6 +102,7 @@ class ReferenceHost:
         """Leave the wire."""
         self._alarm.set(None)
         self._endpoint.close()
+        self._media_endpoint.close()
 
 
 class MemoryApi:

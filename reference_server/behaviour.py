@@ -13,6 +13,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from reference_server.behaviour_calls import CallRules, QuickcallRules
 from reference_server.behaviour_presence import PresenceRules, ResetRules, SubscribeRules
 from reference_server.faults import Fault
 from reference_server.rules import Carrier, Gate, KnownSource, Recipient, Rules, Seconds, Span, Version
@@ -267,34 +268,6 @@ class SyncRules(Rules):
     event: str = "check-sync"
 
 
-class AutoAnswer(StrEnum):
-    """How leg A asks the phone to answer by itself."""
-
-    CALL_INFO = "call_info"
-    NONE = "none"
-
-
-class Access(StrEnum):
-    """Who may start a quickcall."""
-
-    ANYONE = "anyone"
-    TOKEN = "token"
-    TOKEN_OR_KEY = "token_or_key"
-    """The page: `auth_token={API key or Auth Token}`."""
-
-
-class QuickcallRules(Rules):
-    """GET /devices/{id}/quickcall/{number}: ring the device."""
-
-    path: tuple[Version, ...] = (Version.V1, Version.V2)
-    access: Access = Access.TOKEN_OR_KEY
-    auto_answer: AutoAnswer = AutoAnswer.CALL_INFO
-    delay: Span = Span(low=0.035, high=0.065)
-    """From the API reply to the INVITE."""
-    ring_s: Annotated[float, Field(gt=0)] = 30.0
-    """Ring time unless `timeout` in the query is an integer above 3."""
-
-
 class Freshness(StrEnum):
     """Whether contacts end when their time is over."""
 
@@ -389,6 +362,7 @@ class Behaviour(Rules):
     tokens: TokenRules = TokenRules()
     devices: DeviceRules = DeviceRules()
     sync: SyncRules = SyncRules()
+    calls: CallRules = CallRules()
     quickcall: QuickcallRules = QuickcallRules()
     registrar: RegistrarRules = RegistrarRules()
     subscribe: SubscribeRules = SubscribeRules()

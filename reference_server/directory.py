@@ -14,6 +14,12 @@ Document = dict[str, Any]
 ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 
 
+def revision_of(document_id: str, revision: int) -> str:
+    """A revision in CouchDB's form, `<count>-<32 hex digits>`."""
+    digest = md5(f"{document_id} {revision}".encode(), usedforsecurity=False).hexdigest()
+    return f"{revision}-{digest}"
+
+
 @dataclass(slots=True)
 class Device:
     """A stored device: the public document, without its id.
@@ -55,10 +61,37 @@ class Device:
         return self.document.get("enabled") is not False
 
     @property
+    def forward(self) -> Document | None:
+        """`call_forward`, where it is enabled and names a number: whoever calls the device reaches that instead."""
+        forward = self.document.get("call_forward")
+        if not isinstance(forward, dict) or forward.get("enabled") is not True:
+            return None
+        number = forward.get("number")
+        return forward if isinstance(number, str) and number else None
+
+    @property
     def etag(self) -> str:
         """The revision in CouchDB's form, `<count>-<32 hex digits>`."""
-        digest = md5(f"{self.id} {self.revision}".encode(), usedforsecurity=False).hexdigest()
-        return f"{self.revision}-{digest}"
+        return revision_of(self.id, self.revision)
+
+
+@dataclass(slots=True)
+class Stored:
+    """A stored document of another kind, without its id: a callflow, a resource."""
+
+    id: str
+    document: Document
+    revision: int = 1
+
+    @property
+    def public(self) -> Document:
+        """The document as the API shows it."""
+        return {**self.document, "id": self.id}
+
+    @property
+    def etag(self) -> str:
+        """The revision in CouchDB's form, `<count>-<32 hex digits>`."""
+        return revision_of(self.id, self.revision)
 
 
 @dataclass(slots=True)
@@ -86,6 +119,8 @@ class Account:
     document: Document = field(default_factory=dict)
     devices: dict[str, Device] = field(default_factory=dict)
     users: dict[str, User] = field(default_factory=dict)
+    callflows: dict[str, Stored] = field(default_factory=dict)
+    resources: dict[str, Stored] = field(default_factory=dict)
 
     @property
     def public(self) -> Document:

@@ -10,8 +10,9 @@ from phones.sip.index import Message, SipSyntaxError, scan
 from phones.sip.message import Address as Socket
 from phones.sip.message import response
 from reference_server.behaviour import AddressRealm
+from reference_server.call_wire import tag_of
+from reference_server.calls import Calls
 from reference_server.presence import Presence
-from reference_server.quickcall import Quickcalls
 from reference_server.registrar import Registrar
 from reference_server.runtime import Runtime
 from reference_server.wire import METHODS, assemble
@@ -21,12 +22,12 @@ KNOWN_METHODS = frozenset((*METHODS.split(", "), "REGISTER", "SUBSCRIBE", "PUBLI
 
 
 class Edge:
-    """Answers every request that is not a part of a call."""
+    """Answers requests, or hands them to whoever does."""
 
-    def __init__(self, runtime: Runtime, registrar: Registrar, quickcalls: Quickcalls, presence: Presence) -> None:
+    def __init__(self, runtime: Runtime, registrar: Registrar, calls: Calls, presence: Presence) -> None:
         self._runtime = runtime
         self._registrar = registrar
-        self._quickcalls = quickcalls
+        self._calls = calls
         self._presence = presence
 
     def ignores(self, message: Message) -> bool:
@@ -47,6 +48,8 @@ class Edge:
         """Take a new request and answer it."""
         if (request.get("max-forwards") or "").strip() == "0":
             self._answer(key, request, transport, now, 483, "Too Many Hops")
+        elif tag_of(request.get("to")) and self._calls.in_dialog(key, request, transport, now):
+            pass
         elif request.method == "REGISTER":
             self._registrar.receive(key, request, source, transport, now)
         elif request.method == "OPTIONS":
@@ -57,11 +60,11 @@ class Edge:
             self._answer(key, request, transport, now, status, reason)
         elif request.method == "SUBSCRIBE":
             self._presence.subscribe(key, request, source, transport, now)
-        elif request.method == "INVITE":
-            self._answer(key, request, transport, now, 604, "no available handlers")
-        elif request.method == "BYE" and self._quickcalls.hang_up(request, now):
-            self._answer(key, request, transport, now, 200)
-        elif request.method in ("BYE", "CANCEL"):
+        elif request.method == "INVITE" and not tag_of(request.get("to")):
+            self._calls.receive(key, request, source, transport, now)
+        elif request.method == "CANCEL" and self._calls.cancel(key, request, transport, now):
+            pass
+        elif request.method in ("INVITE", "BYE", "CANCEL"):
             self._answer(key, request, transport, now, 481)
         elif request.method in KNOWN_METHODS:
             self._answer(key, request, transport, now, 405, headers=(("Allow", METHODS),))

@@ -43,4 +43,12 @@ class SendSip:
     transport: str = "udp"
 
 
-Effect = ApiReply | SendSip
+@dataclass(frozen=True, slots=True)
+class SendMedia:
+    """Effect: put the RTP or RTCP packet `data` on the wire from the server's media address towards `remote`."""
+
+    data: bytes
+    remote: Address
+
+
+Effect = ApiReply | SendSip | SendMedia

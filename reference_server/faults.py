@@ -28,6 +28,8 @@ class Kind(StrEnum):
     """A SIP response of the server."""
     API = "api"
     """A reply to an API request."""
+    MEDIA = "media"
+    """A packet of RTP that is passed from one leg of a call to the other."""
 
 
 class Match(_Data):
@@ -41,9 +43,12 @@ class Match(_Data):
     status: int | None = None
     """Status of the response or of the API reply."""
     user: str | None = None
-    """User part of the To header (From in a request of ours is the same): the SIP username of the device."""
+    """User part of the To header (From in a request of ours is the same): the SIP username of the device. For media:
+    what the sender's leg goes by, its SIP username, presence id or number."""
     path: str | None = None
     """What the path of an API request ends with."""
+    leg: Literal["a", "b"] | None = None
+    """For media: whether it comes from the first leg of its call or from the second."""
     nth: tuple[Position, ...] = ()
     """Which of the messages that match so far, counted from 1; empty: all."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from phones.sip.index import Message, SipSyntaxError, scan
 from phones.sip.message import Address
-from reference_server.effects import ApiReply, ApiRequest, Effect, SendSip
+from reference_server.effects import ApiReply, ApiRequest, Effect, SendMedia, SendSip
 from reference_server.faults import (
     Action,
     Delay,
@@ -43,6 +43,8 @@ class Facts:
     user: str | None
     path: str | None
     aor: str
+    leg: str | None = None
+    users: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,20 @@ class Injector:
                 reply = replace(reply, headers=tuple(_edited(list(reply.headers), edit)))
         if copies:
             self._emit_at(now + delay, now, reply)
+
+    def media(self, packet: SendMedia, leg: str, users: tuple[str, ...], now: float) -> None:
+        """Pass a packet on that came from `leg` (a or b), whose device goes by `users`, or do what the faults say."""
+        facts = Facts(Kind.MEDIA, "", None, None, None, None, "", leg, users)
+        delays = [0.0]
+        for action in self._actions(facts):
+            if isinstance(action, Drop):
+                return
+            if isinstance(action, Delay):
+                delays = [delay + action.seconds for delay in delays]
+            elif isinstance(action, Double):
+                delays.append(delays[0] + action.after)
+        for delay in delays:
+            self._emit_at(now + delay, now, packet)
 
     def _emit_at(self, when: float, now: float, effect: Effect) -> None:
         if when <= now:
@@ -186,6 +202,8 @@ def _facts(message: Message) -> Facts:
 def _matches(match: Match, facts: Facts) -> bool:
     if match.kind is not facts.kind:
         return False
+    if facts.kind is Kind.MEDIA:
+        return match.leg in (None, facts.leg) and (match.user is None or match.user in facts.users)
     wanted = (match.method, match.event, match.status, match.user)
     found = (facts.method, facts.event, facts.status, facts.user)
     if any(want is not None and want != have for want, have in zip(wanted, found, strict=True)):

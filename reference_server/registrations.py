@@ -51,6 +51,7 @@ class Registrations:
         self._rules = rules
         self._contacts: dict[tuple[str, str], list[Contact]] = {}
         self._replaced: dict[tuple[str, str], list[Contact]] = {}
+        self._sources: dict[Address, Aor] = {}
 
     def _is_current(self, contact: Contact, now: float) -> bool:
         return self._rules.expiry is Freshness.IGNORED or contact.expires > now
@@ -72,6 +73,11 @@ class Registrations:
         """Whether a current contact of `aor` was registered from `source`."""
         return any(contact.route.remote == source for contact in self.current(aor, now))
 
+    def aor_at(self, source: Address, now: float) -> Aor | None:
+        """The address-of-record that registered last from `source`, None when none is current."""
+        aor = self._sources.get(source)
+        return aor if aor is not None and self.source_is_known(aor, source, now) else None
+
     def add(self, aor: Aor, contact: Contact, now: float) -> bool:
         """Store or refresh `contact`; return whether it is new."""
         contacts = self.current(aor, now)
@@ -82,6 +88,7 @@ class Registrations:
             self._replaced[aor.key] = [*replaced, *others][-REMEMBERED:]
             others = []
         self._contacts[aor.key] = [*others, contact]
+        self._sources[contact.route.remote] = aor
         return not refreshed
 
     def remove(self, aor: Aor, uri: str, now: float) -> None:

@@ -10,19 +10,24 @@ from functools import partial
 
 from phones.sip.index import Message, SipSyntaxError
 from phones.sip.message import Address, stamp_via
-from phones.sip.transactions import Answer, Incoming, Send, TimedOut, TransactionLayer
+from phones.sip.transactions import AckFor, Answer, Incoming, Send, TimedOut, TransactionLayer
 from reference_server.api.core import Api
 from reference_server.behaviour import Behaviour
+from reference_server.call_wire import CallWriter
+from reference_server.callers import Callers
+from reference_server.calls import Calls
 from reference_server.directory import Directory, realm_of
 from reference_server.edge import Edge, refusal
-from reference_server.effects import ApiRequest, Effect, SendSip
+from reference_server.effects import ApiRequest, Effect, SendMedia, SendSip
 from reference_server.faults import Fault
 from reference_server.injection import Injector
+from reference_server.media import MediaRelay
 from reference_server.notifier import Notifier
 from reference_server.presence import Presence
 from reference_server.quickcall import Quickcalls
-from reference_server.registrar import Registrar
+from reference_server.registrar import Nonces, Registrar
 from reference_server.registrations import Aor, Contact, Registrations
+from reference_server.routing import Router
 from reference_server.runtime import Agenda, Route, Runtime
 from reference_server.seed import Seed, plant
 from reference_server.wire import Relay
@@ -45,7 +50,8 @@ class ReferenceServer:
 
     `epoch` is POSIX seconds at now == 0. `faults` are added to those of the behaviour. `sip_host` and
     `sip_port` are what the server writes into its Vias and Contacts. The owner sends what `take` returns and
-    calls `handle_timer` at `next_deadline`. No input makes it raise: what goes wrong inside is in `errors`.
+    calls `handle_timer` at `next_deadline`. RTP arrives at `media_host` and
+    `media_port`. No input makes it raise: what goes wrong inside is in `errors`.
     """
 
     def __init__(
@@ -57,6 +63,8 @@ class ReferenceServer:
         faults: Sequence[Fault] = (),
         sip_host: str = "127.0.0.1",
         sip_port: int = 5060,
+        media_host: str = "127.0.0.1",
+        media_port: int = 16_384,
     ) -> None:
         self.behaviour = behaviour
         self.errors: list[ServerError] = []
@@ -69,11 +77,18 @@ class ReferenceServer:
         self._injector = Injector((*behaviour.faults, *faults), self._agenda, self._effects.append, self._other_contact)
         relay = Relay(self._runtime)
         notifier = Notifier(self._runtime, self._registrations, relay)
-        self._quickcalls = Quickcalls(self._runtime, self._registrations, relay)
+        self._media = MediaRelay((media_host, media_port))
         registrar = Registrar(self._runtime, self.directory, self._registrations, notifier)
         self.presence = Presence(self._runtime, relay)
-        self._edge = Edge(self._runtime, registrar, self._quickcalls, self.presence)
-        self._api = Api(self._runtime, self.directory, self._registrations, notifier, self._quickcalls, self.presence)
+        router = Router(self._runtime, self.directory, self._registrations, relay)
+        nonces = Nonces(self._runtime)
+        callers = Callers(self._runtime, self.directory, self._registrations, router, nonces)
+        writer = CallWriter(self._runtime, relay, self._media.address)
+        self.calls = Calls(self._runtime, relay, writer, router, callers, self.presence, self._media)
+        self.presence.truth = self.calls.live
+        quickcalls = Quickcalls(self._runtime, router, callers, self.calls, writer)
+        self._edge = Edge(self._runtime, registrar, self.calls, self.presence)
+        self._api = Api(self._runtime, self.directory, self._registrations, notifier, quickcalls, self.presence)
         self.seed: Seed = plant(self.directory)
 
     # what comes in
@@ -93,6 +108,14 @@ class ReferenceServer:
         if not data.strip(b"\r\n\0 "):
             return
         self._guarded(now, "a SIP message", lambda: self._receive(data, source, now, transport))
+        self._run(now)
+
+    def receive_media(self, data: bytes, source: Address, now: float) -> None:
+        """Take a packet at the media address and pass it on to the other leg of its call; else it is lost."""
+        route = self._media.route(source)
+        if route is not None:
+            leg, remote = route
+            self._injector.media(SendMedia(data, remote), leg.side, leg.party.numbers, now)
         self._run(now)
 
     def handle_timer(self, now: float) -> None:
@@ -158,10 +181,12 @@ class ReferenceServer:
                     self._edge.receive(output.key, output.message, output.source, transport, now)
                 elif isinstance(output, Answer):
                     if not self.presence.answer(output.key, output.message, now):
-                        self._quickcalls.answer(output.key, output.message, now)
+                        self.calls.answer(output.key, output.message, now)
                 elif isinstance(output, TimedOut):
                     self.presence.timed_out(output.key, now)
-                    self._quickcalls.timed_out(output.key, now)
+                    self.calls.timed_out(output.key, now)
+                elif isinstance(output, AckFor):
+                    self.calls.acknowledged(output.key, now)
 
     def _run(self, now: float) -> None:
         """Jobs and timers that are due, in the order of their times."""

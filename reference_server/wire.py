@@ -79,6 +79,11 @@ class Relay:
             return value
         return _BREAK.split(value, maxsplit=1)[0]
 
+    @property
+    def cuts(self) -> bool:
+        """Whether values from the API end at their first line break."""
+        return self._runtime.behaviour.registrar.line_breaks is LineBreaks.CUT
+
     def user(self, value: str) -> str:
         """A value from the API made fit for the user part of a URI (RFC 3261 25.1)."""
         value = self.clean(value)

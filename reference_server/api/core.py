@@ -26,8 +26,8 @@ from reference_server.api.exchange import Exchange, Result, open_exchange, read_
 from reference_server.api.presence import PresenceHandler
 from reference_server.api.quickcall import QuickcallHandler
 from reference_server.api.routes import Route, routes
+from reference_server.api.stored import Callflows, Resources
 from reference_server.behaviour import (
-    Access,
     Ancestor,
     Check,
     Detail,
@@ -35,6 +35,7 @@ from reference_server.behaviour import (
     Tunnel,
     VersionSupport,
 )
+from reference_server.behaviour_calls import Access
 from reference_server.directory import Account, Directory, Document
 from reference_server.effects import ApiReply, ApiRequest
 from reference_server.notifier import Notifier
@@ -97,8 +98,9 @@ class Api:
         self._accounts = Accounts(directory, registrations)
         self._devices = Devices(runtime, directory, registrations, notifier)
         self._presence = PresenceHandler(runtime.behaviour, directory, self._devices, presence, notifier)
-        ring_s = runtime.behaviour.quickcall.ring_s
-        self._quickcall = QuickcallHandler(self._devices, quickcalls, ring_s)
+        self._callflows = Callflows(directory)
+        self._resources = Resources(directory)
+        self._quickcall = QuickcallHandler(self._devices, quickcalls, runtime.behaviour.quickcall)
 
     def handle(self, request: ApiRequest, now: float) -> ApiReply:
         """The reply to `request`; what it sets off on the SIP side is on the agenda."""
@@ -158,7 +160,7 @@ class Api:
         return None
 
     def _check_route(self, exchange: Exchange, route: Route | None) -> None:
-        exchange.token_text = self._token_text(exchange)
+        exchange.token_text = self._token_text(exchange, route)
         if route is None:
             exchange.allowed = "OPTIONS"
             raise not_found()
@@ -173,10 +175,10 @@ class Api:
         if check is Check.ACCOUNT and "account" in exchange.arguments:
             exchange.account = self._account(exchange.arguments["account"])
         elif check is Check.TOKEN and not self._is_open(route):
-            exchange.token_text = self._token_text(exchange)
+            exchange.token_text = self._token_text(exchange, route)
             exchange.caller = self._caller(exchange, route)
         elif check is Check.ACCESS and not self._is_open(route):
-            self._check_access(exchange)
+            self._check_access(exchange, route)
         elif check is Check.MEDIA:
             exchange.negotiated = _accepts_json(exchange.header("accept"))
 
@@ -192,8 +194,11 @@ class Api:
             raise bad_identifier(account_id)
         return account
 
-    def _token_text(self, exchange: Exchange) -> str | None:
-        for carrier in self._tokens.carriers:
+    def _token_text(self, exchange: Exchange, route: Route | None) -> str | None:
+        carriers = self._tokens.carriers
+        if route is not None and route.quickcall:
+            carriers = self._runtime.behaviour.quickcall.carriers
+        for carrier in carriers:
             value = exchange.header("x-auth-token") if carrier is Carrier.HEADER else exchange.value("auth_token")
             if isinstance(value, str):
                 return value
@@ -201,23 +206,26 @@ class Api:
 
     def _caller(self, exchange: Exchange, route: Route) -> Account | None:
         """Whose token it is; None stands for a caller that the rules let in all the same."""
+        quickcall = self._runtime.behaviour.quickcall
         if not exchange.token_text:
-            if self._tokens.absent is Gate.REFUSED:
+            absent = quickcall.anonymous if route.quickcall else self._tokens.absent
+            if Gate.ACCEPTED not in (absent, self._tokens.absent):
                 raise invalid_credentials()
             return None
         token = self._directory.token(exchange.token_text)
         lifetime = self._tokens.lifetime_s
         if token is not None and (lifetime is None or exchange.now < token.issued + lifetime):
             return self._directory.accounts[token.account_id]
-        if route.quickcall and self._runtime.behaviour.quickcall.access is Access.TOKEN_OR_KEY:
+        if route.quickcall and quickcall.access is Access.TOKEN_OR_KEY:
             owner = self._directory.account_by_key(exchange.token_text)
             if owner is not None:
                 return owner
-        if self._tokens.unknown is Gate.REFUSED:
+        unknown = quickcall.unknown_token if route.quickcall else self._tokens.unknown
+        if Gate.ACCEPTED not in (unknown, self._tokens.unknown):
             raise invalid_credentials()
         return None
 
-    def _check_access(self, exchange: Exchange) -> None:
+    def _check_access(self, exchange: Exchange, route: Route) -> None:
         caller, account = exchange.caller, exchange.account
         if caller is None or account is None or caller is account:
             return
@@ -226,8 +234,10 @@ class Api:
             limited = self._tokens.ancestor is Ancestor.ACCOUNT_ONLY and on_devices
             if limited or self._tokens.ancestor is Ancestor.NOTHING:
                 raise forbidden()
-        elif self._tokens.stranger is Gate.REFUSED:
-            raise forbidden()
+        else:
+            stranger = self._runtime.behaviour.quickcall.stranger if route.quickcall else self._tokens.stranger
+            if Gate.ACCEPTED not in (stranger, self._tokens.stranger):
+                raise forbidden()
 
     # the handlers
 
@@ -243,6 +253,7 @@ class Api:
         if account is None:
             raise not_found()
         device = exchange.arguments.get("device", "")
+        document = exchange.arguments.get("document", "")
         rules = self._runtime.behaviour.devices
         handlers: dict[str, Callable[[], Result]] = {
             "create_account": lambda: self._accounts.create(exchange, account),
@@ -261,6 +272,14 @@ class Api:
             "sync_device": lambda: self._devices.sync(account, device, exchange.now),
             "reset_presence": lambda: self._presence.reset(exchange, account, device),
             "show_presence": lambda: self._presence.show(exchange, account, device),
+            "create_callflow": lambda: self._callflows.create(exchange, account),
+            "list_callflows": lambda: self._callflows.list_all(account),
+            "show_callflow": lambda: self._callflows.show(account, document),
+            "delete_callflow": lambda: self._callflows.delete(account, document),
+            "create_resource": lambda: self._resources.create(exchange, account),
+            "list_resources": lambda: self._resources.list_all(account),
+            "show_resource": lambda: self._resources.show(account, document),
+            "delete_resource": lambda: self._resources.delete(account, document),
             "quickcall": lambda: self._quickcall.start(exchange, account, device, exchange.arguments.get("number", "")),
         }
         return handlers[name]()

@@ -62,6 +62,10 @@ def routes(behaviour: Behaviour, version: Version) -> tuple[Route, ...]:
         Route(devices, {"PUT": "create_device", "GET": "list_devices"}),
         Route((*devices, "status"), {"GET": "list_status"}),
         Route(device, on_device),
+        Route((*account, "callflows"), {"PUT": "create_callflow", "GET": "list_callflows"}),
+        Route((*account, "callflows", "{document}"), {"GET": "show_callflow", "DELETE": "delete_callflow"}),
+        Route((*account, "resources"), {"PUT": "create_resource", "GET": "list_resources"}),
+        Route((*account, "resources", "{document}"), {"GET": "show_resource", "DELETE": "delete_resource"}),
         Route(("ringproof", "lose"), {"POST": "lose_event"}),
     ]
     if version in behaviour.sync.path:

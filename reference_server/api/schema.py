@@ -59,6 +59,11 @@ DEVICE = (
     Field("presence_id", "string"),
     Field("mwi_unsolicited_updates", "boolean"),
     Field("call_restriction", "object"),
+    Field("call_forward", "object"),
+    Field("call_forward.enabled", "boolean"),
+    Field("call_forward.number", "string", maximum=35),
+    Field("call_forward.keep_caller_id", "boolean"),
+    Field("call_forward.require_keypress", "boolean"),
     Field("caller_id", "object"),
     Field("ringtones", "object"),
     Field("sip", "object"),
@@ -69,6 +74,25 @@ DEVICE = (
     Field("sip.expire_seconds", "integer"),
     Field("sip.realm", "string", minimum=4, maximum=253, pattern=REALM),
 )
+
+CALLFLOW = (
+    Field("name", "string", maximum=128),
+    Field("numbers", "array", required=True),
+    Field("patterns", "array"),
+    Field("flow", "object", required=True),
+    Field("flow.module", "string", required=True, minimum=1, maximum=64),
+    Field("flow.data", "object"),
+)
+
+RESOURCE = (
+    Field("name", "string", required=True, minimum=1, maximum=128),
+    Field("enabled", "boolean"),
+    Field("gateways", "array", required=True),
+    Field("rules", "array"),
+    Field("weight_cost", "integer"),
+)
+
+RESOURCE_DEFAULTS: Document = {"enabled": True, "emergency": False, "rules": [], "weight_cost": 50}
 
 ACCOUNT = (
     Field("name", "string", required=True, minimum=1, maximum=128),

@@ -12,7 +12,7 @@ from phones.sip.digest import Challenge, answer
 from phones.sip.index import Message
 from phones.sip.message import Address, request, response
 from reference_server.behaviour import PROFILES, Behaviour
-from reference_server.effects import ApiReply, ApiRequest, SendSip
+from reference_server.effects import ApiReply, ApiRequest, SendMedia, SendSip
 from reference_server.faults import Fault
 from reference_server.seed import SeedDevice
 from reference_server.server import ReferenceServer
@@ -74,6 +74,7 @@ class Bench:
     server: ReferenceServer = field(init=False)
     sent: list[Sent] = field(default_factory=list)
     replies: dict[int, tuple[float, ApiReply]] = field(default_factory=dict)
+    media: list[tuple[float, SendMedia]] = field(default_factory=list)
     phones: dict[Address, Taker] = field(default_factory=dict)
     _handle: int = 0
 
@@ -82,13 +83,16 @@ class Bench:
             self.behaviour, rng=random.Random(self.seed), epoch=1_420_070_400.0, faults=self.faults
         )
 
-    def _collect(self) -> None:
+    def collect(self) -> None:
         """Take the effects; phones answer requests at once, and what that sets off is taken as well."""
         while effects := self.server.take():
             for effect in effects:
                 if isinstance(effect, ApiReply):
                     assert effect.handle not in self.replies
                     self.replies[effect.handle] = (self.now, effect)
+                    continue
+                if isinstance(effect, SendMedia):
+                    self.media.append((self.now, effect))
                     continue
                 assert isinstance(effect, SendSip)
                 message = Message.parse(effect.data)
@@ -100,23 +104,23 @@ class Bench:
     def run(self, seconds: float) -> list[Sent]:
         """Let time pass and return what was sent meanwhile."""
         start, end = len(self.sent), self.now + seconds
-        self._collect()
+        self.collect()
         while (deadline := self.server.next_deadline()) is not None and deadline <= end:
             self.now = max(self.now, deadline)
             self.server.handle_timer(self.now)
-            self._collect()
+            self.collect()
         self.now = end
         return self.sent[start:]
 
     def receive(self, data: bytes, source: Address) -> None:
         self.server.receive(data, source, self.now)
-        self._collect()
+        self.collect()
 
     def raw(self, method: str, target: str, headers: Sequence[tuple[str, str]] = (), body: bytes = b"") -> Reply:
         """Any API request; the reply must come at once."""
         self._handle += 1
         self.server.api(ApiRequest(self._handle, method, target, tuple(headers), body), self.now)
-        self._collect()
+        self.collect()
         _, reply = self.replies[self._handle]
         return Reply(reply.status, dict(reply.headers), reply.body)
 

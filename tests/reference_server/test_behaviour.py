@@ -119,7 +119,7 @@ CHAPTERS = "|".join(Behaviour.model_fields)
 
 
 def is_read(rule: str) -> bool:
-    return re.search(rf"\b(rules|_rules|_sync|_tokens|{CHAPTERS})\.{rule}\b", SOURCES) is not None
+    return re.search(rf"\b(rules|_rules|_sync|_tokens|_quick|{CHAPTERS})\.{rule}\b", SOURCES) is not None
 
 
 @pytest.mark.parametrize(("chapter", "rule"), RULES)

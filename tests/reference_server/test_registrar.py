@@ -280,7 +280,7 @@ def test_silence_for_scanners_and_address_realms() -> None:
         ("NOTIFY", [("Event", "keep-alive")], 405, "Stay Alive / Method Not Allowed"),
         ("NOTIFY", [("Event", "foo")], 200, "Rawr!!"),
         ("SUBSCRIBE", [("Event", "foo")], 489, "Bad Event"),
-        ("INVITE", [], 604, "no available handlers"),
+        ("INVITE", [], 407, "Proxy Authentication Required"),
         ("BYE", [], 481, "Call/Transaction Does Not Exist"),
         ("CANCEL", [], 481, "Call/Transaction Does Not Exist"),
         ("MESSAGE", [], 405, "Method Not Allowed"),

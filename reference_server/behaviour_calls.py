@@ -1,0 +1,195 @@
+"""The chapters of a behaviour about calls: who may call whom, what phones see of it, quickcall."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from reference_server.rules import Carrier, Gate, KnownSource, Recipient, Rules, Span, Version
+
+
+class OwnNumber(StrEnum):
+    """What a device meets that dials a number of its own."""
+
+    REFUSED = "refused"
+    """486, nobody rings (recorded; `can_call_self` of the callflow is false)."""
+    RUNG = "rung"
+
+
+class CallerRinging(StrEnum):
+    """The state of the caller's leg while the called side rings."""
+
+    EARLY = "early"
+    CONFIRMED = "confirmed"
+    """4.x: the server's side of that leg is answered already."""
+
+
+class Keeping(StrEnum):
+    """For how long a leg lights the lamp that it lit first."""
+
+    KEPT = "kept"
+    """To its end, whatever becomes of the device's `presence_id`."""
+    LOOKED_UP = "looked_up"
+    """Until the next change: then whatever the document says."""
+
+
+class Shown(StrEnum):
+    """Whether a leg lights a lamp."""
+
+    SHOWN = "shown"
+    HIDDEN = "hidden"
+
+
+class CallRules(Rules):
+    """Calls between phones, and through a trunk."""
+
+    known_source: KnownSource = KnownSource.TRUSTED
+    """An INVITE from where a device is registered (recorded: never challenged)."""
+    wrong_password: Gate = Gate.REFUSED
+    delay: Span = Span(low=0.03, high=0.06)
+    """From the caller's INVITE to that of leg B."""
+    refusal_delay: Span = Span(low=0.25, high=0.35)
+    """From the INVITE to a refusal of ours. Recorded: 0.4 s for a device that is not there, 2.8 s for an unknown
+    number."""
+    progress: Literal[180, 183] = 183
+    """What the caller gets when the called phone rings (recorded: never 180)."""
+    ring_s: Annotated[float, Field(gt=0)] = 20.0
+    """Ring time unless the callflow has a `timeout` of its own."""
+    recipient: Recipient = Recipient.NEWEST
+    """Which contact of a device rings."""
+    own_number: OwnNumber = OwnNumber.REFUSED
+    caller_ringing: CallerRinging = CallerRinging.EARLY
+    presentity: Keeping = Keeping.KEPT
+    cellphone_inbound: Shown = Shown.SHOWN
+    """The leg through the trunk that rings a cellphone device."""
+    cellphone_outbound: Shown = Shown.SHOWN
+    """The leg of an inbound trunk call whose caller is the `call_forward.number` of a device."""
+
+
+class AutoAnswer(StrEnum):
+    """When leg A asks the phone to answer by itself (Call-Info with answer-after=0)."""
+
+    CALL_INFO = "call_info"
+    """Unless `auto_answer` is false."""
+    NONE = "none"
+    ALWAYS = "always"
+
+
+class Access(StrEnum):
+    """Who may start a quickcall."""
+
+    ANYONE = "anyone"
+    TOKEN = "token"
+    TOKEN_OR_KEY = "token_or_key"
+    """The page: `auth_token={API key or Auth Token}`."""
+
+
+class CallerId(StrEnum):
+    """What becomes of `cid-number` and `cid-name`."""
+
+    AS_ASKED = "as_asked"
+    SWAPPED = "swapped"
+    NUMBER_ONLY = "number_only"
+    NAME_ONLY = "name_only"
+
+
+class LegB(StrEnum):
+    """When the number is called."""
+
+    AFTER_ANSWER = "after_answer"
+    AT_ONCE = "at_once"
+    """Together with the device."""
+    NEVER = "never"
+    EVEN_AFTER_REJECT = "even_after_reject"
+    """Also when the device refuses the call."""
+
+
+class Teardown(StrEnum):
+    """What becomes of one leg when the other ends."""
+
+    HUNG_UP = "hung_up"
+    LEFT = "left"
+
+
+class Timeout(StrEnum):
+    """How `timeout` is read."""
+
+    ABOVE_THREE = "above_three"
+    """An integer above 3; everything else is the default."""
+    LITERAL = "literal"
+    """Any integer from 0."""
+    IGNORED = "ignored"
+
+
+class NumberFilter(StrEnum):
+    """What `number_filter` works on."""
+
+    SHOWN = "shown"
+    """The number that the phone shows; the number that is dialled stays as it came."""
+    ROUTE_TOO = "route_too"
+    NOTHING = "nothing"
+
+
+class Bypass(StrEnum):
+    """What `media=bypass` does."""
+
+    HONOURED = "honoured"
+    """Each phone gets the other's own address."""
+    IGNORED = "ignored"
+
+
+class Quoting(StrEnum):
+    """How a name becomes a quoted string (RFC 3261 25.1)."""
+
+    ESCAPED = "escaped"
+    RAW = "raw"
+
+
+class CallIds(StrEnum):
+    """The Call-ID of leg A."""
+
+    FRESH = "fresh"
+    REUSED = "reused"
+    """The same for every quickcall of a device."""
+
+
+class QuickcallRules(Rules):
+    """GET /devices/{id}/quickcall/{number}: ring the device, then call the number and join both."""
+
+    path: tuple[Version, ...] = (Version.V1, Version.V2)
+    access: Access = Access.TOKEN_OR_KEY
+    anonymous: Gate = Gate.REFUSED
+    """A request without a token."""
+    unknown_token: Gate = Gate.REFUSED
+    stranger: Gate = Gate.REFUSED
+    """The token of an account that is neither this one nor above it."""
+    carriers: tuple[Carrier, ...] = (Carrier.HEADER, Carrier.PARAMETER)
+    """Where the token may stand."""
+    disabled: Gate = Gate.REFUSED
+    """A device that is not enabled."""
+    copies: int = Field(default=1, ge=0, le=9)
+    """Calls per request."""
+    call_id: CallIds = CallIds.FRESH
+    auto_answer: AutoAnswer = AutoAnswer.CALL_INFO
+    number_filter: NumberFilter = NumberFilter.SHOWN
+    caller_id: CallerId = CallerId.AS_ASKED
+    unnamed: str = "unknown"
+    """What leg B shows as the caller's name where no `cid-name` came (recorded)."""
+    quoting: Quoting = Quoting.ESCAPED
+    delay: Span = Span(low=0.035, high=0.065)
+    """From the API reply to the INVITE of leg A."""
+    leg_b: LegB = LegB.AFTER_ANSWER
+    leg_b_delay: Span = Span(low=0.07, high=0.11)
+    """From the answer of leg A to the INVITE of leg B."""
+    timeout: Timeout = Timeout.ABOVE_THREE
+    ring_s: Annotated[float, Field(gt=0)] = 30.0
+    """Ring time without a valid `timeout`."""
+    bypass: Bypass = Bypass.HONOURED
+    a_hangs_up: Teardown = Teardown.HUNG_UP
+    """Leg B when leg A ends."""
+    b_hangs_up: Teardown = Teardown.HUNG_UP
+    """Leg A when leg B ends."""
+    b_refuses: Teardown = Teardown.HUNG_UP
+    """Leg A when nobody takes leg B."""

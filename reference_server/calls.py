@@ -1,0 +1,360 @@
+"""Calls: two legs joined, as FreeSWITCH joins them; who is rung, who is told, whose lamp is lit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from phones.sip.index import Message
+from phones.sip.machine import Machine
+from phones.sip.message import Address, response
+from reference_server.behaviour_calls import CallerRinging, Keeping, LegB, Quoting, Teardown
+from reference_server.call_wire import NO_ROUTE, CallWriter, Header, tag_of, target_of, user_of
+from reference_server.callers import Caller, Callers, Challenged
+from reference_server.channels import Cause, Channel, ChannelState, Direction
+from reference_server.directory import Account, Device
+from reference_server.legs import INCOMING, LINGER_S, OUTGOING, Leg, Shows, Side
+from reference_server.media import MediaRelay
+from reference_server.presence import Presence
+from reference_server.presentity import presentity_of
+from reference_server.registrations import Aor
+from reference_server.routing import Refusal, Router, Target
+from reference_server.runtime import Route, Runtime
+from reference_server.switch import Switch
+from reference_server.wire import Relay
+
+UNANSWERED = (603, "Endpoint Not Available")
+"""What the caller is told when nobody answered in time (recorded)."""
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """Leg A, the number that it is for, and leg B once that is rung.
+
+    `shows` is what leg B is shown of leg A. With `early_media` the number of a quickcall is called as soon as leg A
+    sends media, with `bypass` the phones send each other theirs.
+    """
+
+    account: Account
+    device: Device | None
+    number: str
+    shows: Shows
+    a: Leg
+    b: Leg | None = None
+    quickcall: bool = False
+    bypass: bool = False
+    early_media: bool = False
+    dialled: bool = False
+
+    def other(self, leg: Leg) -> Leg | None:
+        """The other leg."""
+        return self.b if leg is self.a else self.a
+
+
+class Calls:
+    """Every call of the server. INVITEs come in from the edge, quickcalls from the API."""
+
+    def __init__(
+        self,
+        runtime: Runtime,
+        relay: Relay,
+        writer: CallWriter,
+        router: Router,
+        callers: Callers,
+        presence: Presence,
+        media: MediaRelay,
+    ) -> None:
+        self._runtime = runtime
+        self._rules = runtime.behaviour.calls
+        self._quick = runtime.behaviour.quickcall
+        self._relay = relay
+        self._router = router
+        self._callers = callers
+        self._presence = presence
+        self._writer = writer
+        self._switch = Switch(runtime, relay, writer, self)
+        self._media = media
+        self._calls: dict[Leg, Call] = {}
+
+    # what comes from the wire
+
+    def receive(self, key: str, request: Message, source: Address, transport: str, now: float) -> None:
+        """Take an INVITE that begins a call."""
+        number = unquote(user_of(request.uri))
+        try:
+            caller = self._callers.identify(request, number, source, now)
+        except Challenged as challenged:
+            headers = [("Proxy-Authenticate", challenged.challenge)]
+            data = response(request, 407, headers=headers, to_tag=self._relay.tag())
+            self._runtime.wire.respond(key, data, transport, now)
+            return
+        leg = self._incoming(request, number, caller, Route(source, transport), now)
+        self._switch.take(leg, request, key, now)
+        call = Call(caller.party.account, caller.device, number, caller.shows, leg)
+        self._calls[leg] = call
+        if not self._switch.read_media(leg, request) or self._writer.answer(leg) is None:
+            self._switch.refuse(leg, 488, "Not Acceptable Here", now)
+            return
+        self._runtime.agenda.at(now + self._runtime.draw(self._rules.delay), lambda then: self._dial(call, then))
+
+    def in_dialog(self, key: str, request: Message, transport: str, now: float) -> bool:
+        """Take a request inside a dialog; return whether it is inside one of ours."""
+        return self._switch.in_dialog(key, request, transport, now)
+
+    def cancel(self, key: str, request: Message, transport: str, now: float) -> bool:
+        """Take a CANCEL; return whether there is anything to cancel."""
+        leg = self._switch.cancellable(request)
+        if leg is None:
+            return False
+        data = response(request, 200, "canceling", to_tag=self._relay.tag())
+        self._runtime.wire.respond(key, data, transport, now)
+        self._switch.fire(leg, "CANCEL", now)
+        return True
+
+    def answer(self, key: str, message: Message, now: float) -> bool:
+        """Take a response; return whether it is one to an INVITE of ours."""
+        return self._switch.answer(key, message, now)
+
+    def timed_out(self, key: str, now: float) -> None:
+        """Nobody answered our request `key`, or acknowledged our answer to it."""
+        self._switch.timed_out(key, now)
+
+    def acknowledged(self, key: str, now: float) -> None:
+        """The ACK for our answer to `key` came."""
+        self._switch.acknowledged(key, now)
+
+    # for the rest of the server
+
+    def live(self, presentity: Aor) -> list[Channel]:
+        """The legs that light the lamp of `presentity` now, the oldest first."""
+        return [
+            self._channel(leg, leg.shown)
+            for leg in self._switch.legs
+            if leg.party.presentity is not None
+            and leg.party.presentity.key == presentity.key
+            and leg.shown in (ChannelState.EARLY, ChannelState.CONFIRMED)
+        ]
+
+    @property
+    def count(self) -> int:
+        """Legs that are not forgotten yet."""
+        return len(self._calls)
+
+    def ring_first(self, call: Call, extra: list[Header], now: float) -> None:
+        """Begin a quickcall: ring its leg A, with `extra` headers."""
+        leg = call.a
+        self._calls[leg] = call
+        self._media.add(leg)
+        self._switch.invite(leg, self._writer.offer(leg), extra, [], now)
+        self._show(leg, ChannelState.EARLY, now)
+        if self._quick.leg_b is LegB.AT_ONCE:
+            self._dial(call, now)
+
+    def outgoing(self, side: Side, target: Target, peer: Shows, local: str, call_id: str, now: float) -> Leg:
+        """A leg to a phone, its ring time running. `local` is the From that it shows, `peer` what lamps show."""
+        durations = {"ring": lambda _: target.ring_s, "linger": lambda _: LINGER_S}
+        machine = Machine(OUTGOING, durations, now)
+        return Leg(
+            side,
+            target.party,
+            Direction.RECIPIENT,
+            peer,
+            machine,
+            target.route,
+            call_id,
+            self._relay.tag(),
+            self._relay.next_cseq(),
+            local=local,
+            remote=target.to,
+            target=target.uri,
+            uri=target.uri,
+        )
+
+    # legs
+
+    def _incoming(self, request: Message, number: str, caller: Caller, route: Route, now: float) -> Leg:
+        tag = self._relay.tag()
+        sender = request.get("from") or ""
+        host, port = route.remote
+        leg = Leg(
+            Side.A,
+            caller.party,
+            Direction.INITIATOR,
+            Shows(number, number),
+            Machine(INCOMING, {"linger": lambda _: LINGER_S}, now),
+            route,
+            request.call_id,
+            tag,
+            request.cseq,
+            local=request.get("to") or "",
+            remote=sender,
+            target=target_of(request) or f"sip:{user_of(sender) or 'unknown'}@{host}:{port}",
+        )
+        leg.remote_tag = tag_of(sender)
+        self._media.add(leg)
+        return leg
+
+    def _dial(self, call: Call, now: float) -> None:
+        """Ring whoever has the number of `call`."""
+        a = call.a
+        revived = call.quickcall and self._quick.leg_b is LegB.EVEN_AFTER_REJECT
+        if call.dialled or (a.over and not revived):
+            return
+        call.dialled = True
+        target = self._router.route(call.account, call.device, call.number, now)
+        if isinstance(target, Refusal):
+            self._nobody(call, target, now)
+            return
+        if not call.quickcall:
+            self._show(a, self._while_ringing(), now)
+        shows = call.shows if target.keeps_caller or target.party.device is None else self._own(target)
+        quoting = self._quick.quoting if call.quickcall else Quoting.ESCAPED
+        local = self._writer.name_address(shows, call.account.realm, quoting)
+        b = self.outgoing(Side.B, target, shows, local, self._relay.call_id(), now)
+        call.b = b
+        self._calls[b] = call
+        self._media.add(b)
+        if not call.bypass:
+            a.mate, b.mate = b, a
+        body = a.body if call.bypass and a.body else self._writer.offer(b)
+        self._switch.invite(b, body, [], [("k-cid", self._relay.clean(a.call_id))], now)
+        self._show(b, ChannelState.EARLY, now)
+
+    def _own(self, target: Target) -> Shows:
+        """What the trunk shows of a forwarding device that does not keep the caller's id."""
+        device = target.party.device
+        assert device is not None
+        return self._callers.shows(target.party.account, device, str(device.document.get("name", "")))
+
+    def _nobody(self, call: Call, refusal: Refusal, now: float) -> None:
+        """There is nobody to ring: say so in a moment."""
+        if refusal.known and not call.quickcall:
+            self._show(call.a, self._while_ringing(), now)
+
+        def conclude(then: float) -> None:
+            if call.quickcall:
+                self._end(call.a, then, NO_ROUTE)
+            elif call.a.ringing:
+                self._switch.refuse(call.a, refusal.status, refusal.reason, then)
+
+        self._runtime.agenda.at(now + self._runtime.draw(self._rules.refusal_delay), conclude)
+
+    # what becomes of them
+
+    def leg_changed(self, leg: Leg, event: str, now: float) -> None:
+        """Told by the switch: progress, answered, refused, unanswered, gone, over."""
+        call = self._calls.get(leg)
+        if call is None:
+            return
+        other = call.other(leg)
+        if event == "progress":
+            self._progress(call, leg, now)
+        elif event == "answered":
+            self._answered(call, leg, now)
+        elif event == "over":
+            self._show_end(leg, now)
+            self._media.remove(leg)
+            del self._calls[leg]
+        elif event == "gone":
+            self._show_end(leg, now, Cause.HUNG_UP if leg.established else Cause.CANCELLED)
+            keeps = self._quick.a_hangs_up if leg is call.a else self._quick.b_hangs_up
+            if other is not None and not (call.quickcall and keeps is Teardown.LEFT):
+                self._end(other, now)
+        elif leg is call.a:
+            self._show_end(leg, now, Cause.REJECTED if event == "refused" else Cause.UNANSWERED)
+            if event == "refused" and self._quick.leg_b is LegB.EVEN_AFTER_REJECT:
+                self._dial(call, now)
+            elif other is not None:
+                self._end(other, now)
+        else:
+            self._untaken(call, leg, event, now)
+
+    def _progress(self, call: Call, leg: Leg, now: float) -> None:
+        if leg.status <= 100:
+            return
+        if leg is call.b and not call.quickcall:
+            self._switch.fire(call.a, "progress", now)
+        elif leg is call.a and call.early_media and leg.session is not None:
+            self._dial(call, now)
+
+    def _answered(self, call: Call, leg: Leg, now: float) -> None:
+        leg.established = True
+        self._show(leg, ChannelState.CONFIRMED, now)
+        if leg is call.a:
+            if self._quick.leg_b is not LegB.NEVER:
+                wait = self._runtime.draw(self._quick.leg_b_delay)
+                self._runtime.agenda.at(now + wait, lambda then: self._dial(call, then))
+            return
+        if call.a.over:
+            self._end(leg, now)
+        elif not call.quickcall:
+            call.a.established = True
+            self._switch.fire(call.a, "answer", now)
+            self._show(call.a, ChannelState.CONFIRMED, now)
+        elif call.bypass and leg.body and call.a.confirmed:
+            self._switch.reinvite(call.a, leg.body, now)
+
+    def _untaken(self, call: Call, leg: Leg, event: str, now: float) -> None:
+        """Nobody took leg B: tell leg A."""
+        unanswered = event == "unanswered" or leg.status == 0
+        self._show_end(leg, now, Cause.UNANSWERED if unanswered else Cause.REJECTED)
+        if call.quickcall:
+            if self._quick.b_refuses is Teardown.HUNG_UP:
+                self._end(call.a, now)
+            return
+        cause = Cause.UNANSWERED if unanswered else Cause.REJECTED
+        status, reason = UNANSWERED if unanswered else (_passed_on(leg.status), "")
+        if call.a.ringing:
+            self._show_end(call.a, now, cause)
+            self._switch.refuse(call.a, status, reason, now)
+
+    def _end(self, leg: Leg, now: float, cause: str = "") -> None:
+        if leg.over:
+            return
+        self._show_end(leg, now, Cause.CANCELLED if leg.ringing else Cause.HUNG_UP)
+        self._switch.hang_up(leg, now, cause)
+
+    # lamps
+
+    def _while_ringing(self) -> ChannelState:
+        early = self._rules.caller_ringing is CallerRinging.EARLY
+        return ChannelState.EARLY if early else ChannelState.CONFIRMED
+
+    def _channel(self, leg: Leg, state: ChannelState, cause: Cause = Cause.NONE) -> Channel:
+        presentity = leg.party.presentity
+        assert presentity is not None
+        device = leg.party.device
+        if self._rules.presentity is Keeping.LOOKED_UP and device is not None:
+            presentity = presentity_of(leg.party.account, device, self._runtime.behaviour)
+        return Channel(
+            presentity,
+            leg.call_id,
+            leg.direction,
+            state,
+            leg.peer.number,
+            leg.peer.name,
+            leg.tag,
+            leg.remote_tag,
+            leg.party.owner,
+            cause,
+        )
+
+    def _show(self, leg: Leg, state: ChannelState, now: float) -> None:
+        if leg.shown is state:
+            return
+        leg.shown = state
+        if leg.party.presentity is not None:
+            self._presence.channel(self._channel(leg, state), now)
+
+    def _show_end(self, leg: Leg, now: float, cause: Cause = Cause.NONE) -> None:
+        if leg.shown in (None, ChannelState.TERMINATED):
+            return
+        leg.shown = ChannelState.TERMINATED
+        if leg.party.presentity is None:
+            return
+        self._presence.channel(self._channel(leg, ChannelState.TERMINATED, cause), now)
+
+
+def _passed_on(status: int) -> int:
+    """What the caller gets for the refusal of leg B: neither a redirection nor a challenge."""
+    return 480 if status < 400 or status in (401, 407) else status

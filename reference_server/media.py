@@ -1,0 +1,35 @@
+"""The media relay: one RTP address for all calls; legs are told apart by the address in their SDP."""
+
+from __future__ import annotations
+
+from phones.sip.message import Address
+from reference_server.legs import Leg
+
+
+class MediaRelay:
+    """Passes RTP from each leg to its mate. `address` is where the server receives."""
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self._legs: list[Leg] = []
+
+    def add(self, leg: Leg) -> None:
+        """A leg has begun."""
+        self._legs.append(leg)
+
+    def remove(self, leg: Leg) -> None:
+        """A leg is over."""
+        self._legs = [other for other in self._legs if other is not leg]
+
+    def route(self, source: Address) -> tuple[Leg, Address] | None:
+        """Which leg a packet from `source` belongs to, and where it goes; None: nowhere.
+
+        A phone with several calls is in the newest one that is joined.
+        """
+        for leg in reversed(self._legs):
+            mate = leg.mate
+            if leg.over or mate is None or mate.over or mate.session is None or leg.session is None:
+                continue
+            if leg.session.address == source and mate.session.port:
+                return leg, mate.session.address
+        return None
