@@ -164,7 +164,7 @@ _SUBSCRIBE = (
         "first-notify-missing",
         "subscribe.on_subscribe",
         "nothing",
-        ("SIP-08", "SIP-19"),
+        ("SIP-08",),
         "RFC 6665 4.2.1.2",
         "no NOTIFY follows a SUBSCRIBE before something changes",
     ),
