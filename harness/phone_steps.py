@@ -83,7 +83,8 @@ class PhoneSteps:
                 self._phones[name].running.calls_policy = policy_of(step.on_call)
         elif isinstance(step, Misses):
             for name in step.misses.phone:
-                self._phones[name].running.miss(step.misses.method, step.misses.count)
+                event = step.misses.event if step.misses.method == "NOTIFY" else ""
+                self._phones[name].running.miss(step.misses.method, step.misses.count, event)
         elif isinstance(step, Responds):
             self._respond(step)
         elif isinstance(step, Forget):

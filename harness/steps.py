@@ -133,6 +133,7 @@ class Missing(Strict):
 
     phone: OneOrMore
     method: str = Field("NOTIFY", pattern=plain_pattern(METHOD))
+    event: str = Field("dialog", description="of NOTIFYs only those of this event package")
     count: int = Field(1, ge=1, le=1000)
 
 

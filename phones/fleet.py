@@ -158,9 +158,9 @@ class RunningPhone:
         self.phone.forget(self._fleet.clock.time())
         self._carry_out(self._fleet.clock.time())
 
-    def miss(self, method: str, count: int = 1) -> None:
-        """Answer the next `count` new requests of `method` as usual, and then forget them."""
-        self.phone.miss(method, count)
+    def miss(self, method: str, count: int = 1, event: str = "") -> None:
+        """Answer the next `count` new requests of `method` as usual, and then forget them; with `event` only those."""
+        self.phone.miss(method, count, event)
 
     @property
     def refusals(self) -> dict[str, int | None]:

@@ -72,7 +72,7 @@ class Phone:
         self.refusals: dict[str, int | None] = dict(refusals or {})
         self._line = Line(identity, local=local, edge=edge, rng=rng, call_id_prefix=call_id_prefix)
         self._left: dict[Address, TransactionLayer] = {}
-        self._misses: dict[str, int] = {}
+        self._misses: dict[tuple[str, str], int] = {}
         self._moving = False
         self._registering = Registering(self._line)
         self.calls = Calls(self._line, media, tone)
@@ -134,9 +134,9 @@ class Phone:
         self.calls.lose("forgotten", now)
         self.subscriptions.wish("lose", now, "forgotten")
 
-    def miss(self, method: str, count: int = 1) -> None:
-        """Answer the next `count` new requests of `method` as usual, and then forget them."""
-        self._misses[method] = count
+    def miss(self, method: str, count: int = 1, event: str = "") -> None:
+        """Answer the next `count` new requests of `method` as usual, and then forget them; with `event` only those."""
+        self._misses[method, event] = count
 
     def send(self, data: bytes, remote: Address | None = None) -> None:
         """Put arbitrary bytes on the wire, outside any transaction."""
@@ -164,7 +164,7 @@ class Phone:
             return
         self._line.transactions.receive(message, source, now)
         outputs = self._line.transactions.take()
-        forget = any(isinstance(output, Incoming) for output in outputs) and self._takes_miss(message.method)
+        forget = any(isinstance(output, Incoming) for output in outputs) and self._takes_miss(message)
         self._hear(data, source, local, "missed" if forget else _kind(outputs), message)
         self._process(outputs, now, forget=forget)
         self._arrive(now)
@@ -173,10 +173,13 @@ class Phone:
         """Take one datagram that arrived at the RTP address."""
         self._line.effects.append(MediaIn(data, source, local))
 
-    def _takes_miss(self, method: str) -> bool:
-        left = self._misses.get(method, 0)
-        self._misses[method] = max(left - 1, 0)
-        return left > 0
+    def _takes_miss(self, message: Message) -> bool:
+        event = (message.get("event") or "").partition(";")[0].strip()
+        for key in ((message.method, event), (message.method, "")):
+            if left := self._misses.get(key, 0):
+                self._misses[key] = left - 1
+                return True
+        return False
 
     def _hear(self, data: bytes, source: Address, local: Address, kind: Kind, message: Message | None) -> None:
         contact = "current" if local == self.local else "former"
