@@ -29,6 +29,12 @@ def _line(event: Event) -> str:
         arrow = "<-" if event["direction"] == "in" else "->"
         note = "" if event["seen"] == "new" else f" ({event['seen']})"
         return f"{event['phone']} {arrow} {event['remote']}  {event['first']}{note}"
+    if kind == "call":
+        why = f" ({event['status']} {event['reason']})" if event["status"] else ""
+        return f"{event['phone']} is {event['state']}: call {event['way']}, {event['peer']}{why}"
+    if kind == "subscription":
+        why = f" ({event['status']} {event['reason']})" if event["status"] >= 300 else ""
+        return f"{event['phone']} watches {event['presentity']} ({event['event']}): {event['state']}{why}"
     if kind == "request":
         return f"API -> {event['method']} {event['url']}"
     if kind == "reply":
