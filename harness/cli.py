@@ -13,6 +13,7 @@ COMMANDS = {
     "run": "Run scenarios and judge every promise on the wire.",
     "list": "Show clauses, scenarios and gaps.",
     "serve": "Run the reference server in the foreground.",
+    "mutants": "Run the suite against servers with one thing wrong.",
     "watch": "Show lamps live, without any right on the API.",
     "new": "Write a commented scenario that runs.",
     "report": "Judge a Record on disk again.",

@@ -33,10 +33,8 @@ def behaviour_options(command: Command) -> Command:
 
 def chosen_behaviour(profile: str, mutant: str | None, file: Path | None) -> Behaviour:
     """The behaviour that the options name. Raises UsageError."""
-    from pydantic import ValidationError
-
     from harness.yaml_file import did_you_mean
-    from reference_server.behaviour import PROFILES, Behaviour
+    from reference_server.behaviour import PROFILES
     from reference_server.mutants import MUTANTS
 
     if profile not in PROFILES:
@@ -48,8 +46,15 @@ def chosen_behaviour(profile: str, mutant: str | None, file: Path | None) -> Beh
             hint = did_you_mean(mutant, MUTANTS) or "`ringproof list --mutants` names them"
             raise UsageError(f"unknown mutant {mutant!r}", hint)
         return MUTANTS[mutant].behaviour
-    if file is None:
-        return PROFILES[profile]
+    return PROFILES[profile] if file is None else load_behaviour(file)
+
+
+def load_behaviour(file: Path) -> Behaviour:
+    """A behaviour from its JSON file. Raises UsageError."""
+    from pydantic import ValidationError
+
+    from reference_server.behaviour import Behaviour
+
     try:
         return Behaviour.model_validate_json(file.read_text(encoding="utf-8"))
     except OSError as error:

@@ -1,0 +1,171 @@
+"""`ringproof mutants`."""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from harness.commands.behaviours import load_behaviour
+from harness.errors import UsageError
+from harness.output import document, format_option, guarded, print_document
+
+if TYPE_CHECKING:
+    from harness.mutation import Outcome, Trial
+
+_MARKS = {"killed": "✓", "survived": "✗", "wrong_clause": "✗", "equivalent": "="}
+
+
+@click.command("mutants", short_help="Run the suite against servers with one thing wrong.")
+@click.argument("selectors", nargs=-1, metavar="[SELECTOR]...")
+@click.option("--list", "list_", is_flag=True, help="only list them")
+@click.option(
+    "--behaviour", type=click.Path(path_type=Path), help="try this behaviour file instead (serve --print-behaviour)"
+)
+@click.option("--time", "time_", type=click.Choice(["real", "virtual"]), default="virtual", show_default=True)
+@click.option("--jobs", type=click.IntRange(1, 64), default=os.cpu_count() or 1, show_default=True, help="processes")
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
+@format_option
+@guarded("mutants")
+def command(
+    selectors: tuple[str, ...],
+    list_: bool,
+    behaviour: Path | None,
+    time_: str,
+    jobs: int,
+    seed: int,
+    format_: str,
+) -> int:
+    """Run the suite against mutants: reference servers with one thing wrong, each taken from a real
+    mistake. A suite is worth what it finds: each mutant must turn red, by a clause that it must
+    break. Exit code 1 when one survives or is red for another reason only.
+
+    A SELECTOR is a mutant, a glob of names, a clause that it must break, or a prefix of clauses.
+    """
+    trials = [_of_file(behaviour)] if behaviour is not None else _chosen(selectors)
+    if behaviour is not None and selectors:
+        raise UsageError("--behaviour tries that file alone: leave the selectors out")
+    if list_:
+        return _show_list(trials, format_)
+    from harness.mutation import attempts
+    from harness.terminal import make_console
+
+    console = make_console(stderr=format_ == "json")
+    outcomes: list[Outcome] = []
+    for outcome in attempts(trials, virtual=time_ == "virtual", seed=seed, jobs=min(jobs, len(trials))):
+        outcomes.append(outcome)
+        console.print(_line(outcome, len(outcomes), len(trials)))
+    outcomes.sort(key=lambda each: trials.index(each.trial))
+    code = _exit_code(outcomes)
+    if format_ == "json":
+        print_document(_document(outcomes, code))
+    else:
+        _summary(outcomes)
+    return code
+
+
+def _chosen(selectors: tuple[str, ...]) -> list[Trial]:
+    from harness.loader import is_clause_or_prefix
+    from harness.mutation import Trial
+    from harness.yaml_file import did_you_mean
+    from reference_server.mutants import MUTANTS
+
+    def fits(name: str, selector: str) -> bool:
+        mutant = MUTANTS[name]
+        by_clause = any(is_clause_or_prefix(selector, clause) for clause in mutant.must_break)
+        return by_clause or fnmatch.fnmatchcase(name, selector)
+
+    for selector in selectors:
+        if not any(fits(name, selector) for name in MUTANTS):
+            hint = did_you_mean(selector, MUTANTS) or "`ringproof mutants --list` shows all"
+            raise UsageError(f"no mutant is selected by {selector!r}", hint)
+    return [
+        Trial(mutant.name, mutant.behaviour, tuple(mutant.must_break), mutant.source, mutant.note)
+        for name, mutant in MUTANTS.items()
+        if not selectors or any(fits(name, selector) for selector in selectors)
+    ]
+
+
+def _of_file(path: Path) -> Trial:
+    from harness.mutation import Trial
+
+    return Trial(str(path), load_behaviour(path), source="a behaviour file")
+
+
+def _exit_code(outcomes: list[Outcome]) -> int:
+    if any(outcome.error for outcome in outcomes):
+        return 3
+    return 1 if any(outcome.fate in ("survived", "wrong_clause") for outcome in outcomes) else 0
+
+
+def _line(outcome: Outcome, number: int, total: int) -> str:
+    trial = outcome.trial
+    said = ", ".join(trial.must_break) or "anything"
+    found = ", ".join(outcome.broke) or "nothing"
+    head = f" {_MARKS[outcome.fate]} {number:>3}/{total} {trial.name:<44} {outcome.seconds:6.1f} s  "
+    if outcome.error:
+        return f"{head}error: {outcome.error}"
+    if outcome.fate == "killed":
+        return f"{head}broke {found}"
+    return f"{head}{outcome.fate.upper().replace('_', ' ')}: must break {said}, broke {found}"
+
+
+def _summary(outcomes: list[Outcome]) -> None:
+    """The kill matrix by clause, and what is left to do."""
+    by_clause: dict[str, list[str]] = {}
+    for outcome in outcomes:
+        for clause in outcome.broke:
+            by_clause.setdefault(clause, []).append(outcome.trial.name)
+    click.echo("\nclause    broken by")
+    for clause in sorted(by_clause):
+        click.echo(f"{clause:<9} {', '.join(by_clause[clause])}")
+    killed = sum(outcome.fate == "killed" for outcome in outcomes)
+    alive = [outcome for outcome in outcomes if outcome.fate in ("survived", "wrong_clause")]
+    for outcome in alive:
+        click.echo(f"\n{outcome.fate.upper().replace('_', ' ')}  {outcome.trial.name}: {outcome.trial.note}")
+        click.echo(f"  source    {outcome.trial.source}")
+        if outcome.trial.must_break:
+            click.echo(f"  again     ringproof run {' '.join(outcome.trial.must_break)} --mutant {outcome.trial.name}")
+    click.echo(f"\n{killed} of {len(outcomes)} killed" + (f", {len(alive)} not" if alive else ""))
+
+
+def _show_list(trials: list[Trial], format_: str) -> int:
+    if format_ == "json":
+        shown = [
+            {"name": each.name, "source": each.source, "must_break": list(each.must_break), "note": each.note}
+            for each in trials
+        ]
+        print_document(document("mutants", 0, total=len(trials), mutants=shown))
+        return 0
+    for each in trials:
+        click.echo(f"{each.name:<44} {', '.join(each.must_break)}\n    {each.note}\n    source: {each.source}")
+    click.echo(f"\n{len(trials)} mutants")
+    return 0
+
+
+def _document(outcomes: list[Outcome], code: int) -> dict[str, Any]:
+    error = next((outcome.error for outcome in outcomes if outcome.error), "")
+    failed = {"kind": "harness", "file": None, "line": None, "column": None, "message": error, "hint": ""}
+    return document(
+        "mutants",
+        code,
+        total=len(outcomes),
+        killed=sum(outcome.fate == "killed" for outcome in outcomes),
+        survivors=[outcome.trial.name for outcome in outcomes if outcome.fate == "survived"],
+        mutants=[
+            {
+                "name": outcome.trial.name,
+                "source": outcome.trial.source,
+                "must_break": list(outcome.trial.must_break),
+                "broke": sorted(outcome.broke),
+                "killed_by": outcome.killed_by,
+                "verdict": outcome.fate,
+                "seconds": outcome.seconds,
+            }
+            for outcome in outcomes
+        ],
+        **({"error": failed} if error else {}),
+    )
