@@ -27,6 +27,7 @@ ORIGINATOR_CANCEL = 'SIP;cause=487;text="ORIGINATOR_CANCEL"'
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _TAG = re.compile(r";\s*tag\s*=\s*([^;,\s>]+)", re.IGNORECASE)
 _DISPLAY = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^<"]*))\s*<')
+_TARGET = re.compile(r"sips?:[!#-;=?-~]+", re.IGNORECASE)
 _USER = re.compile(r"<?\s*sips?:([^@;?>\s]*)@")
 
 
@@ -51,10 +52,10 @@ def user_of(value: str | None) -> str:
 
 
 def target_of(message: Message) -> str | None:
-    """The URI of the Contact, where it can stand in a request line."""
+    """The SIP URI of the Contact, where it can stand in a request line."""
     contact = message.get("contact") or ""
     target = contact.partition("<")[2].partition(">")[0] or contact.partition(";")[0].strip()
-    return target if target.isascii() and target.isprintable() and target and " " not in target else None
+    return target if _TARGET.fullmatch(target) else None
 
 
 class CallWriter:

@@ -136,9 +136,9 @@ class Calls:
         ]
 
     @property
-    def count(self) -> int:
-        """Legs that are not forgotten yet."""
-        return len(self._calls)
+    def legs(self) -> list[Leg]:
+        """The legs that are not forgotten yet."""
+        return list(self._calls)
 
     def ring_first(self, call: Call, extra: list[Header], now: float) -> None:
         """Begin a quickcall: ring its leg A, with `extra` headers."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from reference_server.faults import Delay, Drop, EditBody, EditHeader, Fault, Kind, Match, Misdirect
 from reference_server.mutant import faulty, rule_changed
+from reference_server.mutants_calls import CALL_MUTANTS
 from reference_server.mutants_presence import PRESENCE_MUTANTS
 
 _CHECK_SYNC = Match(method="NOTIFY", event="check-sync")
@@ -367,5 +368,5 @@ _SIP = (
     ),
 )
 
-MUTANTS = {mutant.name: mutant for mutant in (*_SYNC, *_API, *_SEC, *_SIP, *PRESENCE_MUTANTS)}
+MUTANTS = {mutant.name: mutant for mutant in (*_SYNC, *_API, *_SEC, *_SIP, *PRESENCE_MUTANTS, *CALL_MUTANTS)}
 """All mutants by name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 
 MOST_CHARACTERS = 256
 """Of a pattern."""
@@ -28,7 +29,9 @@ def compile_pattern(text: str) -> re.Pattern[str]:
     if len(text) > MOST_CHARACTERS or _is_costly(text):
         raise BadPattern("too costly")
     try:
-        return re.compile(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            return re.compile(text)
     except (re.error, RecursionError, OverflowError) as error:
         raise BadPattern(str(error)) from None
 

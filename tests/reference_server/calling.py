@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+from unittest import mock
 
 from phones.sip import sdp
 from phones.sip.digest import Challenge, answer
 from phones.sip.index import Message
 from phones.sip.message import Address, request, response
 from reference_server.call_wire import tag_of, target_of
+from reference_server.channels import Channel, ChannelState, Direction
+from reference_server.registrations import Aor
 from tests.reference_server.playbook import Bench
 
 MEDIA: Address = ("127.0.0.1", 16_384)
@@ -256,3 +259,27 @@ def cellphone(bench: Bench, number: str = "5550199", presence_id: str = "1044", 
 def media_of(message: Message) -> Address:
     """The address in the SDP of a message."""
     return sdp.parse(message.body).address
+
+
+def log_of(bench: Bench) -> list[Channel]:
+    """Every channel that presence is told of from now on."""
+    told: list[Channel] = []
+    original = bench.server.presence.channel
+
+    def channel(changed: Channel, now: float) -> None:
+        told.append(changed)
+        original(changed, now)
+
+    mock.patch.object(bench.server.presence, "channel", channel).start()
+    return told
+
+
+def states(told: list[Channel], user: str) -> list[tuple[Direction, ChannelState]]:
+    return [(channel.direction, channel.state) for channel in told if channel.presentity.user == user]
+
+
+def forgotten(bench: Bench) -> bool:
+    """Nothing is left of any call."""
+    bench.run(200.0)
+    live = [bench.server.calls.live(Aor(str(n), bench.server.seed.realm)) for n in (1001, 1002)]
+    return bench.server.calls.legs == [] and not any(live) and bench.server.errors == []

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import re
 from typing import Any
-from unittest import mock
 
 import pytest
 
 from phones.sip.index import Message
 from phones.sip.machine import Machine
-from reference_server.channels import Channel, ChannelState, Direction
+from reference_server.channels import ChannelState, Direction
 from reference_server.legs import INCOMING, OUTGOING
 from reference_server.registrations import Aor
-from tests.reference_server.calling import MEDIA, Caller, callflow, desk, media_of, office
+from tests.reference_server.calling import (
+    MEDIA,
+    Caller,
+    callflow,
+    desk,
+    forgotten,
+    log_of,
+    media_of,
+    office,
+    states,
+)
 from tests.reference_server.playbook import Bench, changed
 
 LAYOUT = {
@@ -48,26 +57,6 @@ LAYOUT = {
 
 def names(message: Message) -> list[str]:
     return [name for name, _ in message.headers]
-
-
-def log_of(bench: Bench) -> list[Channel]:
-    """Every channel that presence is told of from now on."""
-    told: list[Channel] = []
-    original = bench.server.presence.channel
-
-    def channel(changed: Channel, now: float) -> None:
-        told.append(changed)
-        original(changed, now)
-
-    mock.patch.object(bench.server.presence, "channel", channel).start()
-    return told
-
-
-def forgotten(bench: Bench) -> bool:
-    """Nothing is left of any call."""
-    bench.run(200.0)
-    live = [bench.server.calls.live(Aor(str(n), bench.server.seed.realm)) for n in (1001, 1002)]
-    return bench.server.calls.count == 0 and not any(live) and bench.server.errors == []
 
 
 def test_a_call_from_end_to_end() -> None:
@@ -440,10 +429,6 @@ def test_requests_of_a_dialog_that_is_not_there() -> None:
         data = a.message(method, f"sip:1002@{a.realm}", "unknown", 3, f"<sip:1002@{a.realm}>;tag=x")
         a.receive(data)
         assert a.final(Message.parse(data)).status == 481
-
-
-def states(told: list[Channel], user: str) -> list[tuple[Direction, ChannelState]]:
-    return [(channel.direction, channel.state) for channel in told if channel.presentity.user == user]
 
 
 EARLY, CONFIRMED, TERMINATED = ChannelState.EARLY, ChannelState.CONFIRMED, ChannelState.TERMINATED

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from reference_server.effects import ApiRequest
 from reference_server.faults import (
     Delay,
@@ -15,6 +19,7 @@ from reference_server.faults import (
     Misdirect,
     Reorder,
 )
+from tests.reference_server.calling import office
 from tests.reference_server.playbook import Bench, Sent, notifies
 
 CHECK_SYNC = Match(method="NOTIFY", event="check-sync")
@@ -186,3 +191,38 @@ def test_api_replies_may_be_late_or_lost() -> None:
 def send(bench: Bench, handle: int, method: str, target: str) -> None:
     token = (("X-Auth-Token", bench.server.seed.auth_token),)
     bench.server.api(ApiRequest(handle, method, target, token), bench.now)
+
+
+@pytest.mark.parametrize(
+    ("match", "heard"),
+    [
+        ({"leg": "a"}, (1, 0)),
+        ({"leg": "b"}, (0, 1)),
+        ({"user": "1001"}, (1, 0)),
+        ({"user": "1002"}, (0, 1)),
+        ({"user": "nobody"}, (1, 1)),
+        ({"nth": (2,)}, (0, 1)),
+        ({}, (0, 0)),
+    ],
+)
+def test_media(match: dict[str, Any], heard: tuple[int, int]) -> None:
+    bench = Bench(faults=[Fault(match=Match(kind=Kind.MEDIA, **match), actions=(Drop(),))])
+    a, b = office(bench)
+    a.call("1002")
+    bench.run(0.5)
+    a.say(b"from a")
+    b.say(b"from b")
+    assert (len(a.heard), len(b.heard)) == heard
+
+
+def test_media_late_and_twice() -> None:
+    actions = (Delay(seconds=0.5), Double(after=0.25))
+    bench = Bench(faults=[Fault(match=Match(kind=Kind.MEDIA), actions=actions)])
+    a, b = office(bench)
+    a.call("1002")
+    bench.run(0.5)
+    said = bench.now
+    a.say(b"x")
+    bench.run(1.0)
+    assert b.heard == [b"x", b"x"]
+    assert [when - said for when, _ in bench.media] == [0.5, 0.75]

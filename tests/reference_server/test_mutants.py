@@ -12,6 +12,7 @@ import pytest
 from phones.sip.index import Message
 from reference_server.behaviour import Behaviour, Encryption
 from reference_server.mutants import MUTANTS
+from tests.reference_server.call_checks import CALL_CHECKS
 from tests.reference_server.playbook import DOCUMENTED, Bench, notifies
 from tests.reference_server.presence_checks import PRESENCE_CHECKS
 from tests.reference_server.watching import Scene
@@ -303,6 +304,7 @@ CHECKS: dict[str, Callable[[Scene], bool]] = {
     "SIP-04": sip_04,
     "SIP-06": sip_06,
     **PRESENCE_CHECKS,
+    **CALL_CHECKS,
 }
 
 

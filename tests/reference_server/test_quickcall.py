@@ -10,9 +10,19 @@ import pytest
 from phones.sip.index import Message
 from reference_server.channels import ChannelState, Direction
 from reference_server.effects import SendSip
-from tests.reference_server.calling import MEDIA, Caller, cellphone, desk, media_of, office, trunk
+from tests.reference_server.calling import (
+    MEDIA,
+    Caller,
+    cellphone,
+    desk,
+    forgotten,
+    log_of,
+    media_of,
+    office,
+    states,
+    trunk,
+)
 from tests.reference_server.playbook import Bench, changed
-from tests.reference_server.test_calls import forgotten, log_of, states
 
 LAYOUT = [
     "Record-Route",
