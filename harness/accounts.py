@@ -198,9 +198,10 @@ class Tenancy:
         self._undo.append((f"{listing}/{device.id}", account.token))
         self._attempts.remove(attempt)
 
-    async def create_extension(self, device: Device, numbers: list[str]) -> None:
-        """A callflow that rings `device` for each of `numbers`."""
-        flow = {"module": "device", "data": {"id": device.id}, "children": {}}
+    async def create_extension(self, device: Device, numbers: list[str], ring_s: float | None = None) -> None:
+        """A callflow that rings `device` for each of `numbers`, for `ring_s` seconds (whole ones) at most."""
+        data: dict[str, Any] = {"id": device.id} | ({} if ring_s is None else {"timeout": round(ring_s)})
+        flow = {"module": "device", "data": data, "children": {}}
         await self.finish(self._make_part(device.account, "callflows", "numbers", {"numbers": numbers, "flow": flow}))
 
     async def create_trunk(self, account: Account, gateway: Address, numbers: str) -> None:

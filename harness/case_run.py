@@ -228,7 +228,7 @@ class CaseRun:
             await self._tenancy.create_trunk(device.account, running.phone.local, spec.trunk)
         elif spec.extension is not None:
             numbers = [str(templates.fill(number, self._variables())) for number in spec.extension]
-            await self._tenancy.create_extension(device, numbers)
+            await self._tenancy.create_extension(device, numbers, spec.rings)
             at_work.extension = tuple(numbers)
 
     def _introduce(self, name: str) -> None:

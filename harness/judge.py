@@ -40,6 +40,7 @@ class CaseJudge:
         self._damage = ""
         self._mark = -1
         self._story: list[tuple[Event, bytes]] = []
+        self._last_t = float(event["t"])
         self._lamp_floors: dict[tuple[str, str, str], int] = {}
 
     def feed(self, event: Event, data: bytes) -> None:
@@ -48,6 +49,7 @@ class CaseJudge:
         Nothing behind a message whose bytes are lost is taken: who knows what it was.
         """
         self._last_n = event["n"]
+        self._last_t = float(event["t"])
         if event["kind"] in WITH_BYTES:
             self._messages.add(event["n"])
         self._lost = self._lost or len(data) < event.get("size", 0)
@@ -341,7 +343,7 @@ class CaseJudge:
         )
         watched = [event["t"] for event, _ in self._story if event["kind"] == "subscription"]
         start = min(watched, default=float(self._start["t"]))
-        return strip([track.since(start) for track in tracks], 0.0, self._story[-1][0]["t"] - start)
+        return strip([track.since(start) for track in tracks], 0.0, self._last_t - start)
 
     def _decisive(self, overall: Verdict) -> Claim | None:
         wanted = State.BROKEN if overall in (Verdict.FAIL, Verdict.NON_STRICT) else State.UNPROVED

@@ -19,6 +19,7 @@ class PhoneSpec(Strict):
     account: Literal["own", "other", "child"] = Field("own", description="whose device it is")
     password: str | None = Field(None, description="register with this password instead of the device's")
     extension: OneOrMore | None = Field(None, description="numbers of the account that ring its device")
+    rings: Duration | None = Field(None, ge=1, description="how long its extension rings; default as Kazoo does")
     trunk: str | None = Field(
         None, description="it is a carrier: takes the numbers outside the account that fit this regular expression"
     )
@@ -55,6 +56,8 @@ class PhoneSpec(Strict):
     def _one_kind(self) -> PhoneSpec:
         if self.trunk is not None and (self.device or self.device_of or self.password or self.extension):
             raise ValueError("a trunk is no device: device, device_of, password and extension do not go with it")
+        if self.rings is not None and self.extension is None:
+            raise ValueError("`rings` says how long the extension rings: there is none")
         if self.device_of is not None and self.extension is not None:
             raise ValueError("the extension belongs to the phone whose device it is")
         return self
