@@ -8,7 +8,7 @@ from ipaddress import ip_address
 
 from phones.call_tables import INCOMING, OUTGOING
 from phones.effects import Called, Calling, Direction, MediaOut, Transmit
-from phones.line import ALLOW, SDP, USER_AGENT, Line
+from phones.line import ALLOW, SDP, USER_AGENT, Line, Listener
 from phones.negotiation import Negotiation
 from phones.rtp import Talker
 from phones.sip import sdp
@@ -111,9 +111,10 @@ class Call:
 
     def lose(self, reason: str, now: float) -> None:
         """End without a word."""
-        if self.machine.state in ("accepted", "closing"):
-            # or the 200 would be repeated
-            self._line.transactions.drop(self._invite_key)
+        if self.machine.state in ("accepted", "closing", "talking"):
+            # or a 200 without its ACK would be repeated
+            for key in self._keys:
+                self._line.transactions.drop(key)
         self.fire("lose", now, reason)
 
     def request(self, incoming: Incoming, now: float, *, forget: bool) -> None:
@@ -232,8 +233,8 @@ class Call:
     def _hop(self) -> Address:
         return self.dialog.next_hop(self._line.edge) if self.dialog else self._line.edge
 
-    def _request(self, data: bytes, remote: Address, now: float) -> str:
-        key = self._line.request(data, now, self._heard, remote)
+    def _request(self, data: bytes, remote: Address, now: float, listener: Listener | None = None) -> str:
+        key = self._line.request(data, now, listener or self._heard, remote)
         self._keys.add(key)
         return key
 
@@ -280,14 +281,14 @@ class Call:
         line.acknowledge(dialog.request("ACK", line.via(), [agent, *self._shown()], cseq=self._cseq), remote, now)
         if tag not in self._forks and len(self._forks) < _MOST_FORKS:
             self._forks.add(tag)
-            self._request(dialog.request("BYE", line.via(), [agent]), remote, now)
+            self._request(dialog.request("BYE", line.via(), [agent]), remote, now, _unheard)
 
     def _send_cancel(self, now: float) -> None:
         """CANCEL has all of the INVITE that names its transaction (RFC 3261 9.1)."""
         assert self._asked is not None
         copied = [(name, self._asked.get(name) or "") for name in ("Via", "Max-Forwards", "From", "To", "Call-ID")]
         headers = [*copied, ("CSeq", f"{self._cseq} CANCEL"), ("User-Agent", USER_AGENT)]
-        self._line.request(request("CANCEL", self._target, headers), now, lambda output, now: None)
+        self._request(request("CANCEL", self._target, headers), self._line.edge, now, _unheard)
 
     def _send_bye(self, now: float) -> None:
         assert self.dialog is not None
@@ -354,6 +355,10 @@ class Call:
         if self._theirs is not None:
             remote = self._theirs.address
             self._line.effects.extend(MediaOut(data, remote) for data in self._talker.due(now))
+
+
+def _unheard(output: Answer | TimedOut | AckFor, now: float) -> None:
+    """Whatever the answer is, nothing depends on it."""
 
 
 def _is_ip(host: str) -> bool:

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Coroutine
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from harness.virtual import VirtualLoop
+from phones.calls import CallPolicy, NoSuchCall
 from phones.effects import Called, Changed, Heard, MediaIn, MediaOut, Subscribed, Transmit
 from phones.fleet import Fleet, RunningPhone
 from phones.net import Endpoint, MemoryWire, SocketWire, Wire
 from phones.phone import Identity
+from phones.rtp import RtpPacket, share
 from phones.sip.digest import Credentials, verify
 from phones.sip.index import Message
-from phones.sip.message import Address, response, response_target, stamp_via
+from phones.sip.message import Address, request, response, response_target, stamp_via
 from tests.phones.playbook import REALM, a_request, challenge, granted
 
 NOWHERE: Address = ("", 0)
@@ -246,3 +250,208 @@ def test_a_closed_fleet_is_silent(in_memory: bool) -> None:
         again.close()
 
     on_a_bench(in_memory, work)
+
+
+# --- calls and lamps -------------------------------------------------------------------------------------------------
+
+
+class Pair:
+    """Two phones that are each other's edge, in virtual time."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        wire = MemoryWire(loop, random.Random(1))
+        self.notes = Notes()
+        fleet = Fleet(wire, loop, self.notes)
+        # addresses of this network are given one after the other, so ann can know bob's before there is a bob
+        learnt = wire.open(lambda data, source: None)
+        host, port = learnt.local
+        self.ann = fleet.add("ann", Identity("ann", "word", REALM), edge=(host, port + 2), rng=random.Random(1))
+        self.bob = fleet.add(
+            "bob", Identity("bob", "word", REALM), edge=self.ann.phone.local, rng=random.Random(2), tone=700
+        )
+        assert self.bob.phone.local == self.ann.phone.edge
+
+    def calls(self, phone: str) -> list[tuple[str, str, int, str]]:
+        return [(one.direction, one.state, one.status, one.peer) for one in self.notes.of(phone, "called")]
+
+    def heard(self, phone: str) -> list[RtpPacket]:
+        return [RtpPacket.parse(media.data) for media in self.notes.of(phone, "media heard")]
+
+
+def in_virtual_time(work: Callable[[Pair], Coroutine[Any, Any, None]]) -> Pair:
+    async def main() -> Pair:
+        pair = Pair()
+        await work(pair)
+        return pair
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(main())
+
+
+def test_two_phones_hear_each_other() -> None:
+    async def work(pair: Pair) -> None:
+        pair.bob.calls_policy = CallPolicy("ring")
+        call_id = pair.ann.call(f"sip:bob@{REALM}")
+        await asyncio.sleep(1.0)
+        assert pair.calls("bob") == [("in", "ringing", 180, "ann")]
+        assert {one.call_id for one in pair.notes.of("bob", "called")} == {call_id}
+        pair.bob.answer()
+        await asyncio.sleep(1.0)
+        pair.bob.talk(5)
+        await asyncio.sleep(1.0)
+        pair.bob.hang_up()
+        await asyncio.sleep(60.0)
+
+    pair = in_virtual_time(work)
+    assert pair.calls("ann") == [
+        ("out", "calling", 0, "bob"), ("out", "ringing", 180, "bob"), ("out", "talking", 200, "bob"),
+        ("out", "ended", 0, "bob"),
+    ]  # fmt: skip
+    assert [state for _, state, _, _ in pair.calls("bob")] == ["ringing", "talking", "ended"]
+    for phone, packets, tone in (("ann", 25, 700), ("bob", 20, 400)):
+        assert len(pair.heard(phone)) == packets
+        assert min(share(packet.payload, tone) for packet in pair.heard(phone)) > 0.9
+    sent = [effect for phone, what, effect, _ in pair.notes.all if (phone, what) == ("ann", "media sent")]
+    where = {local for phone, what, _, local in pair.notes.all if (phone, what) == ("bob", "media heard")}
+    assert {media.remote for media in sent} == where
+    assert len(where) == 1
+    times = [t for t, (phone, what, _, _) in zip(pair.notes.times, pair.notes.all, strict=True)
+             if (phone, what) == ("ann", "media sent")]  # fmt: skip
+    assert [round(after - before, 3) for before, after in pairwise(times)] == [0.02] * 19
+
+
+@pytest.mark.parametrize(
+    ("policy", "step", "expected"),
+    [
+        (CallPolicy(), None, [("calling", 0), ("ended", 486)]),
+        (CallPolicy("reject", 603), None, [("calling", 0), ("ended", 603)]),
+        (CallPolicy("ring"), "reject", [("calling", 0), ("ringing", 180), ("ended", 404)]),
+        (CallPolicy("ring"), "cancel", [("calling", 0), ("ringing", 180), ("ended", 487)]),
+        (CallPolicy("ignore"), "cancel", [("calling", 0), ("ended", 487)]),
+        (CallPolicy("ignore"), "ring", [("calling", 0), ("ringing", 180)]),
+        (CallPolicy("auto"), None, [("calling", 0), ("ringing", 180)]),
+        (
+            CallPolicy("answer", after=0.5),
+            "hang up",
+            [("calling", 0), ("ringing", 180), ("talking", 200), ("ended", 0)],
+        ),
+    ],
+)
+def test_what_becomes_of_a_call(policy: CallPolicy, step: str | None, expected: list[tuple[str, int]]) -> None:
+    async def work(pair: Pair) -> None:
+        pair.bob.calls_policy = policy
+        pair.ann.call(f"sip:bob@{REALM}")
+        await asyncio.sleep(1.0)
+        if step == "reject":
+            pair.bob.reject(404)
+        elif step == "ring":
+            pair.bob.ring()
+        elif step == "cancel":
+            pair.ann.cancel()
+        elif step == "hang up":
+            pair.ann.hang_up()
+        await asyncio.sleep(1.0)
+
+    pair = in_virtual_time(work)
+    assert [(state, status) for _, state, status, _ in pair.calls("ann")] == expected
+
+
+def test_a_fence_and_a_power_failure() -> None:
+    async def work(pair: Pair) -> None:
+        pair.bob.calls_policy = CallPolicy("answer")
+        pair.bob.fences.add("9123")
+        pair.ann.call(f"sip:bob@{REALM}", caller="9123")
+        await asyncio.sleep(1.0)
+        pair.ann.call(f"sip:bob@{REALM}")
+        await asyncio.sleep(1.0)
+        pair.bob.forget()
+        pair.bob.miss("INVITE")
+        pair.bob.calls_policy = CallPolicy("ring")
+        pair.ann.hang_up()
+        pair.ann.call(f"sip:bob@{REALM}")
+        await asyncio.sleep(1.0)
+        with pytest.raises(NoSuchCall):
+            pair.bob.answer()
+
+    pair = in_virtual_time(work)
+    assert [state for _, state, _, _ in pair.calls("bob")] == ["ringing", "talking", "ended"]
+    assert pair.notes.of("bob", "called")[-1].reason == "forgotten"
+    answers = [Message.parse(one.data).start_line for one in pair.notes.of("bob", "sent")]
+    assert answers == [f"SIP/2.0 {line}" for line in (
+        "486 Busy Here", "180 Ringing", "200 OK", "481 Call/Transaction Does Not Exist", "180 Ringing",
+    )]  # fmt: skip
+    assert "missed" in [heard.kind for heard in pair.notes.of("bob", "heard")]
+
+
+class Notifier:
+    """Accepts every subscription, and tells what it is told to."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.endpoint = wire.open(self._receive)
+        self.seen: list[Message] = []
+        self.status = 200
+
+    def _receive(self, data: bytes, source: Address) -> None:
+        message = Message.parse(stamp_via(data, source))
+        self.seen.append(message)
+        if message.is_request:
+            host, port = self.endpoint.local
+            headers = [("Expires", message.get("expires") or ""), ("Contact", f"<sip:{host}:{port}>")]
+            answer = response(message, self.status, headers=headers, to_tag="n")
+            self.endpoint.send(answer, response_target(message))
+            if self.status == 200:
+                self.endpoint.send(self._notify(message), source)
+
+    def _notify(self, subscribe: Message) -> bytes:
+        over = subscribe.get("expires") == "0"
+        lines = [
+            ("Via", f"SIP/2.0/UDP 127.0.0.1:{self.endpoint.local[1]};branch=z9hG4bK{len(self.seen)}"),
+            ("From", f"{(subscribe.get('to') or '').partition(';tag')[0]};tag=n"),
+            ("To", subscribe.get("from") or ""),
+            ("Call-ID", subscribe.call_id),
+            ("CSeq", f"{subscribe.cseq} NOTIFY"),
+            ("Contact", f"<sip:127.0.0.1:{self.endpoint.local[1]}>"),
+            ("Event", subscribe.get("event") or ""),
+            ("Subscription-State", "terminated;reason=timeout" if over else "active"),
+        ]
+        return request("NOTIFY", "sip:watcher@127.0.0.1", lines)
+
+
+@IN_BOTH
+def test_watching(in_memory: bool) -> None:
+    lamp = f"sip:1001@{REALM}"
+
+    async def work(bench: Bench) -> None:
+        notifier = Notifier(bench.wire)
+        identity = Identity("watcher", "word", REALM)
+        watcher = bench.fleet.add("watcher", identity, edge=notifier.endpoint.local, rng=random.Random(3))
+        first = await watcher.subscribe(lamp, expires=300)
+        assert (first.state, first.status, first.expires) == ("active", 200, 300)
+        again, also = await asyncio.gather(watcher.subscribe(lamp), watcher.subscribe(lamp))
+        assert again == also == first
+        presence = await watcher.subscribe(lamp, "presence")
+        assert presence.call_id != first.call_id
+        assert (await watcher.unsubscribe(lamp)).state == "terminated"
+        assert (await watcher.unsubscribe(lamp)).state == "terminated"
+        assert (await watcher.unsubscribe("sip:nobody@x", "dialog")).call_id == ""
+        notifier.status = 489
+        assert (await watcher.subscribe(lamp, "nonsense")).state == "refused"
+        # the notifier has lost it, and is back: the outcome is that of the new subscription
+        notifier.status = 481
+        refreshed = asyncio.create_task(watcher.subscribe(lamp, "presence"))
+        await bench.until(lambda: bench.notes.of("watcher", "subscribed")[-1].status == 481)
+        notifier.status = 200
+        outcome = await refreshed
+        assert (outcome.state, outcome.call_id != presence.call_id) == ("active", True)
+        notifier.endpoint.close()
+
+    bench = on_a_bench(in_memory, work)
+    reports = bench.notes.of("watcher", "subscribed")
+    assert [(one.event, one.state) for one in reports] == [
+        ("dialog", "active"), ("dialog", "active"), ("presence", "active"), ("dialog", "terminated"),
+        ("dialog", "terminated"), ("dialog", "terminated"), ("nonsense", "refused"), ("presence", "terminated"),
+        ("presence", "active"),
+    ]  # fmt: skip
+    answers = [sent.data for sent in bench.notes.of("watcher", "sent") if sent.data[:3] == b"SIP"]
+    assert {Message.parse(answer).status for answer in answers} == {200}
