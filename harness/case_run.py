@@ -58,7 +58,7 @@ _LOWEST_TONE_HZ, _TONE_STEP_HZ = 400, 100
 
 
 class CaseRun:
-    """Runs one case in one world. What is known to wait longer than `patience_s` is left out."""
+    """Runs one case in one world, expecting `profile`. What is known to wait longer than `patience_s` is left out."""
 
     def __init__(
         self,
@@ -70,8 +70,10 @@ class CaseRun:
         seed: int,
         *,
         patience_s: float = math.inf,
+        profile: str = "documented",
     ) -> None:
         self.case = case
+        self._profile = profile
         self._patience_s = patience_s
         self._world = world
         self._run = recorder
@@ -110,6 +112,8 @@ class CaseRun:
         error: dict[str, str] | None = None
         stopped: BaseException | None = None
         try:
+            if self.case.scenario.profiles and self._profile not in self.case.scenario.profiles:
+                raise NotOffered(f"it is about {', '.join(self.case.scenario.profiles)}, not about {self._profile}")
             if self.case.scenario.takes > self._patience_s:
                 raise NotOffered(f"it waits for {self.case.scenario.takes:g} s: --slow runs it, --time virtual too")
             await self._set_up()
@@ -148,6 +152,8 @@ class CaseRun:
                 "level": clause.level,
                 "unclear": clause.unclear,
                 "encrypted": clause.encrypted,
+                "standing": clause.standing(self._profile),
+                "known": clause.known(self._profile),
             }
             for name, clause in self.case.clauses().items()
         ]

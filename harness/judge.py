@@ -358,6 +358,10 @@ class CaseJudge:
         verdict, reason = self._claimed(name)
         if verdict is Verdict.PASS and clause["unclear"]:
             return ClauseVerdict(name, Verdict.UNCLEAR, clause["unclear"])
+        if verdict is Verdict.FAIL and clause["standing"] == "broken":
+            return ClauseVerdict(name, Verdict.KNOWN, f"{clause['known']} ({reason})")
+        if verdict in (Verdict.FAIL, Verdict.INCONCLUSIVE) and clause["standing"] == "absent":
+            return ClauseVerdict(name, Verdict.UNSUPPORTED, f"this release has no such thing ({reason})")
         if verdict is Verdict.FAIL and clause["level"] == "SHOULD":
             return ClauseVerdict(name, Verdict.NON_STRICT, reason)
         return ClauseVerdict(name, verdict, reason)
@@ -378,6 +382,8 @@ class CaseJudge:
                 found.append(
                     (Verdict.INCONCLUSIVE, f"{self._stopped()} while step {claim.step} was open: {claim.text}")
                 )
+            elif claim.state is State.MET and (refused := self._refused_before(claim, clause)):
+                found.append((Verdict.INCONCLUSIVE, refused))
             elif precondition and claim.state is State.BROKEN:
                 found.append((Verdict.INCONCLUSIVE, f"step {claim.step} ({claim.text}) did not succeed: {claim.why}"))
             else:
@@ -390,6 +396,14 @@ class CaseJudge:
             return Verdict.INCONCLUSIVE, "no step of this case claims anything about it"
         overall = worst(verdict for verdict, _ in found)
         return overall, next((reason for verdict, reason in proved if verdict is overall), "")
+
+    def _refused_before(self, claim: Claim, clause: str) -> str:
+        """Why a claim that is met proves nothing about `clause`: a request before it was not answered as it must be."""
+        for other in self._claims.values():
+            unlike = isinstance(other, ReplyClaim) and other.state is State.BROKEN and clause not in other.clauses
+            if unlike and other.n < claim.n:
+                return f"step {other.step} before it ({other.text}) did not do what it had to: {other.why}"
+        return ""
 
     def _dead_base(self) -> list[tuple[Verdict, str]]:
         """Plain HTTP dead while HTTPS answers is the target's failure; the other way round is the TLS clause's."""

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from harness.clauses import Profile
 from harness.model import Duration, OneOrMore, Strict
 from harness.steps import METHOD, AnyStep, CallPolicy
 
@@ -89,6 +90,7 @@ class Scenario(Strict):
         description="account: an account of its own where the target lets one be made; case: own devices in the "
         "target's account; server: a reference server of its own",
     )
+    profiles: list[Profile] = Field(default_factory=list, description="what it is about; without any: every Kazoo")
     takes: Duration = Field(
         0.0,
         description="how long it waits by the clock; a run on sockets leaves out what takes over 10 s unless --slow",
