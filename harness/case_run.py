@@ -17,7 +17,7 @@ from harness.claiming import Claiming
 from harness.claims import Claim, State
 from harness.crafting import craft
 from harness.errors import RingproofError, TargetUnavailable
-from harness.loader import ACCOUNTS, Case, StepAt, claim_ids, shown
+from harness.loader import ACCOUNTS, Case, StepAt, claim_ids, selector_of, shown
 from harness.matchers import ABSENT, look_up, show
 from harness.model import Step
 from harness.phone_steps import PhoneSteps, policy_of
@@ -163,6 +163,7 @@ class CaseRun:
             file=shown(self.case.file),
             title=self.case.scenario.title,
             why=self.case.scenario.why,
+            again=selector_of(self.case),
             matrix=dict(self.case.matrix),
             clauses=clauses,
             plan=list(self._plan()),

@@ -29,6 +29,7 @@ from reports.record import SCHEMA, Event, RecordError, RecordWriter, link_latest
 from reports.secrets import Secrets
 
 TOOL = "ringproof"
+DEFAULT_PROFILE = "documented"
 _LAG_TICK_S = 0.05
 _LAG_NOTED_S = 0.02
 _PATIENCE_S = 10.0
@@ -44,9 +45,12 @@ class Options:
 
     out: Path
     behaviour: Behaviour
-    profile: str = "documented"
+    profile: str = DEFAULT_PROFILE
     mutant: str | None = None
     target: Target | None = None
+    target_file: str | None = None
+    behaviour_file: str | None = None
+    """Where `target` and `behaviour` were read from, for the line that runs a case again."""
     virtual: bool = False
     jobs: int | None = None
     seed: int = 0
@@ -72,6 +76,8 @@ class RunResult:
     error: str = ""
     left: list[str] = field(default_factory=list)
     duration_s: float = 0.0
+    header: Event = field(default_factory=dict)
+    """The Record's."""
 
 
 class Engine:
@@ -145,7 +151,7 @@ class Engine:
 
     def _write_header(self) -> None:
         options = self._options
-        self._recorder.write(
+        self.result.header = self._recorder.write(
             "header",
             schema=SCHEMA,
             tool=TOOL,
@@ -156,6 +162,7 @@ class Engine:
             time="virtual" if options.virtual else "real",
             seed=options.seed,
             started=self._started,
+            again=_again(options),
             cases=[case.address for case in self._cases],
         )
 
@@ -286,3 +293,16 @@ class Engine:
             self._stopping = True
         if progress:
             progress(verdict, case.address)
+
+
+def _again(options: Options) -> list[str]:
+    """What a command line has to say so that a case runs as it did, the seed left out."""
+    chosen = {
+        "target": options.target_file,
+        "profile": options.profile if options.profile != DEFAULT_PROFILE else None,
+        "mutant": options.mutant,
+        "behaviour": options.behaviour_file,
+        "time": "virtual" if options.virtual else None,
+    }
+    told = [part for name, value in chosen.items() if value for part in (f"--{name}", value)]
+    return told + (["--slow"] if options.slow and not options.virtual else [])

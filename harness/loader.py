@@ -389,6 +389,11 @@ def _matches(case: Case, selector: str) -> bool:
     return any(fnmatch.fnmatchcase(text, escaped) for text in (case.address, base, *case.scenario.clauses))
 
 
+def selector_of(case: Case) -> list[str]:
+    """What `ringproof run` has to be told for this case alone: its file unless it is shipped, and its address."""
+    return [case.address] if SCENARIOS in case.file.parents else [shown(case.file), case.address]
+
+
 def is_clause_or_prefix(selector: str, clause: str) -> bool:
     """Whether `selector` is the clause itself or its prefix, SYNC of SYNC-02."""
     return selector in (clause, chapter_of(clause), f"{chapter_of(clause)}-")

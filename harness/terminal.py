@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.verdicts import MEANINGS, CaseVerdict, Verdict, worst
+from harness.verdicts import CaseVerdict, Verdict, worst
+from reports.words import MEANINGS, explanation, plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,11 +27,6 @@ MARKS = {
 """Verdict to sign and style; every sign is explained by its word beside it."""
 
 _BLOCKS = (Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.NON_STRICT)
-
-
-def plain(text: str) -> str:
-    """`text` without anything a terminal would obey: bytes from the wire stay inert."""
-    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
 
 
 def make_console(*, stderr: bool = False) -> Console:
@@ -107,27 +103,7 @@ def scenario_of(address: str) -> str:
 
 def block(verdict: CaseVerdict, again: str, evidence: Path | None) -> str:
     """The explanation of a case that is not fine, for a person who has not read the source."""
-    decided = [each for each in verdict.clauses if each.verdict is verdict.verdict] or list(verdict.clauses)
-    names = ", ".join(each.clause for each in decided)
-    lines = [f"{verdict.verdict.value.upper()}  {names}  {verdict.address}   {verdict.duration_s:.2f} s"]
-    rows = [
-        ("rule", verdict.rule),
-        ("expected", verdict.expected),
-        ("actual", verdict.actual),
-        ("why", verdict.why or verdict.reason),
-        ("where", verdict.file),
-        ("logs", f"grep {verdict.label} in kazoo.log" + _call_ids(verdict) if verdict.label else ""),
-        ("evidence", str(evidence) if evidence else ""),
-        ("again", again),
-    ]
-    lines += [f"  {name:<9} {value}" for name, value in rows[:4] if value]
-    lines += [f"            {line}" for line in verdict.picture.splitlines()]
-    lines += [f"  {name:<9} {value}" for name, value in rows[4:] if value]
-    return plain("\n".join(lines))
-
-
-def _call_ids(verdict: CaseVerdict) -> str:
-    return f"; Call-ID {verdict.trace[-1]}" if verdict.trace else ""
+    return explanation(verdict.as_json(), again, str(evidence) if evidence else "")
 
 
 def blocks(verdicts: Iterable[CaseVerdict], *, interrupted: bool = False) -> list[CaseVerdict]:

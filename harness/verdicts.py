@@ -22,19 +22,6 @@ class Verdict(StrEnum):
     SKIPPED = "skipped"
 
 
-MEANINGS = {
-    Verdict.PASS: "the promise was kept, seen on the wire",
-    Verdict.FAIL: "the promise was broken",
-    Verdict.NON_STRICT: "a recommendation was not followed",
-    Verdict.KNOWN: "a deviation that the profile or the baseline names",
-    Verdict.UNSUPPORTED: "the target says that it has no such thing",
-    Verdict.UNCLEAR: "the documentation contradicts itself; all readings were tested",
-    Verdict.INCONCLUSIVE: "nothing can be said: what would prove it did not happen",
-    Verdict.SKIPPED: "not run here",
-    Verdict.ERROR: "ringproof itself failed",
-}
-"""For legends."""
-
 _ORDER = list(Verdict)
 
 

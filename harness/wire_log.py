@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from harness.terminal import plain
 from reports.record import Event
+from reports.words import plain
 
 if TYPE_CHECKING:
     from rich.console import Console

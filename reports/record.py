@@ -8,10 +8,10 @@ Every event has `n` (its number from 0), `t` (seconds since the run began, six d
 have `case`, its address. The kinds and their keys:
 
 - `header`: schema, tool, run, target, profile, mutant, time (virtual or real), seed, started (UTC, null in virtual
-  time), cases (addresses)
-- `case`: label (begins every X-Request-ID and Call-ID), file, title, why, matrix, clauses (id, statement, source,
-  level, unclear, encrypted, standing and known of the profile), plan (the claims to come), encrypted (null where the
-  case is not over https)
+  time), again (options of `ringproof run` that repeat it, the seed left out), cases (addresses)
+- `case`: label (begins every X-Request-ID and Call-ID), file, title, why, again (what selects it), matrix, clauses
+  (id, statement, source, level, unclear, encrypted, standing and known of the profile), plan (the claims to come),
+  encrypted (null where the case is not over https)
 - `step`: step, line, text, phase (start or end), stimulus (whether what is claimed next counts from its end)
 - `phone`: phone, aor, contact, device, presentity (the URI that its calls light, again when that changes), tone (Hz)
 - `message`: phone, direction (in or out), seen, contact (current or former), local, remote, at, size, crc

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reports.record import Event, Record
+from reports.words import again
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +103,28 @@ class RunView:
     footer: Event | None
     cut: str
     cases: list[CaseView]
+    baseline: Mapping[str, Any] | None = None
+    """What a baseline makes of the verdicts: the `baseline` of the `run` document, None where there was none."""
+
+    @property
+    def not_begun(self) -> list[str]:
+        """Cases that were to run and are not in the Record."""
+        begun = {case.address for case in self.cases}
+        return [address for address in self.header["cases"] if address not in begun]
+
+    def again(self, case: CaseView) -> str:
+        """The command line that runs one of its cases again."""
+        return again(self.header, case.start.get("again", [case.address]))
 
     def case(self, address: str) -> CaseView | None:
         """The case of that address."""
         return next((case for case in self.cases if case.address == address), None)
 
 
-def run_view(record: Record, verdicts: Iterable[Mapping[str, Any]]) -> RunView:
-    """`record` with the `verdicts` that were judged from it, matched by address."""
+def run_view(
+    record: Record, verdicts: Iterable[Mapping[str, Any]], baseline: Mapping[str, Any] | None = None
+) -> RunView:
+    """`record` with the `verdicts` that were judged from it, matched by address, and what a `baseline` made of them."""
     judged = {verdict["address"]: verdict for verdict in verdicts}
     events: dict[str, list[tuple[Event, bytes]]] = {}
     starts: dict[str, Event] = {}
@@ -119,4 +134,4 @@ def run_view(record: Record, verdicts: Iterable[Mapping[str, Any]]) -> RunView:
         if "case" in event:
             events.setdefault(event["case"], []).append((event, data))
     cases = [CaseView(start, judged.get(name, {}), events[name]) for name, start in starts.items()]
-    return RunView(record.header, record.footer, record.cut, cases)
+    return RunView(record.header, record.footer, record.cut, cases, baseline)

@@ -87,7 +87,8 @@ def _document(
 def _print(
     record: Record, verdicts: list[CaseVerdict], changed: list[str], verdicts_only: bool, interrupted: bool, run: Path
 ) -> None:
-    from harness.terminal import block, blocks, count_words, plain
+    from harness.terminal import block, blocks, count_words
+    from reports.words import plain
 
     for verdict in verdicts:
         click.echo(plain(f"{verdict.verdict.value:<12} {verdict.address}"))

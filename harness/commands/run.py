@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import random
-import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,6 +83,8 @@ def command(
         "profile": profile,
         "mutant": mutant,
         "target": target,
+        "target_file": target_name if live else None,
+        "behaviour_file": str(behaviour) if behaviour else None,
         "virtual": time_ == "virtual",
         "jobs": jobs,
         "seed": chosen_seed,
@@ -91,6 +92,7 @@ def command(
         "slow": slow,
     }
     from harness.exit_codes import exit_code, worst_code
+    from harness.summary import print_summary
     from harness.terminal import LiveRun, cases_of, count_words, make_console
 
     console = make_console(stderr=format_ == "json")
@@ -126,8 +128,7 @@ def command(
     if format_ == "json":
         print_document(_document(result, options, code, rounds if many else []))
     else:
-        chosen = {"target": target_name, "profile": profile, "mutant": mutant, "behaviour": behaviour}
-        _summary(result, cases, options, chosen, code)
+        print_summary(make_console(), result, cases, virtual=options["virtual"], code=code)
         if many:
             fine = sum(not each for _, _, each in rounds)
             console.print(f"{fine} of {len(rounds)} rounds were fine; shown is seed {options['seed']}")
@@ -206,75 +207,3 @@ def _unproved(selectors: tuple[str, ...], result: RunResult) -> list[str]:
     verdicts = [each for case in result.verdicts for each in case.clauses if each.clause in selectors]
     tested = {each.clause for each in verdicts if each.verdict is not Verdict.SKIPPED}
     return sorted({each.clause for each in verdicts} - tested)
-
-
-def _again(options: dict[str, Any], chosen: dict[str, Any], case: Case) -> str:
-    """The command line that runs one case again."""
-    from harness.clauses import SCENARIOS
-    from harness.loader import shown
-
-    parts = ["ringproof", "run"]
-    if SCENARIOS not in case.file.parents:
-        parts.append(shown(case.file))
-    parts += [case.address, "--seed", str(options["seed"])]
-    for name, value in chosen.items():
-        if value not in (None, "reference", "documented"):
-            parts += [f"--{name}", str(value)]
-    if options["virtual"]:
-        parts += ["--time", "virtual"]
-    elif case.scenario.takes and options["slow"]:
-        parts += ["--slow"]
-    return " ".join(shlex.quote(part) for part in parts)
-
-
-def _summary(result: RunResult, cases: list[Case], options: dict[str, Any], chosen: dict[str, Any], code: int) -> None:
-    from harness.clauses import catalogue
-    from harness.terminal import (
-        MARKS,
-        block,
-        blocks,
-        count_words,
-        grouped,
-        legend,
-        make_console,
-        plain,
-        promises,
-        unclear_reasons,
-    )
-    from harness.verdicts import Verdict
-
-    console = make_console()
-    statements = {name: clause.statement for name, clause in catalogue().items()}
-    by_address = {case.address: case for case in cases}
-    console.print()
-    for clause_verdict, line in promises(result.verdicts, statements, min(console.width, 160)):
-        console.print(line, style=MARKS[clause_verdict][1] if clause_verdict is not Verdict.PASS else None)
-    for clause, reason in unclear_reasons(result.verdicts).items():
-        console.print(f"\nUNCLEAR  {clause}  {reason}")
-    for verdict, alike in grouped(blocks(result.verdicts, interrupted=result.interrupted)):
-        again = _again(options, chosen, by_address[verdict.address])
-        console.print()
-        console.print(block(verdict, again, result.folder))
-        if alike:
-            console.print(plain(f"  also      {', '.join(each.address for each in alike)}"))
-    if result.left:
-        console.print()
-        console.print(f"LEFT BEHIND on the target, please remove: {len(result.left)}", style="bold red")
-        for each in result.left:
-            console.print(f"  {each}")
-    console.print()
-    seconds = f"{result.duration_s:.1f} {'virtual ' if options['virtual'] else ''}s"
-    console.print(f"{count_words(result.verdicts)} in {seconds}", style="green" if code == 0 else "bold")
-    for line in legend(result.verdicts):
-        console.print(f"  {line}")
-    if options["virtual"] and any(each.encrypted is False for each in result.verdicts):
-        hidden = sum(each.encrypted is False for each in result.verdicts)
-        console.print(f"{hidden} cases over https were not encrypted: virtual time proves nothing about TLS")
-    if len(result.verdicts) < result.planned:
-        console.print(f"{result.planned - len(result.verdicts)} of {result.planned} cases were not begun")
-    if result.interrupted:
-        removed = "what was recorded is whole" if result.left else "what was created has been removed"
-        console.print(f"interrupted: {removed}")
-    if result.error:
-        console.print(f"ringproof: {result.error}", style="bold red")
-    console.print(f"Record: {result.folder}   judge it again: ringproof report {result.folder} --verdicts-only")

@@ -124,7 +124,7 @@ async def _watch(
 
 
 def _show(change: Change) -> None:
-    from harness.terminal import plain
+    from reports.words import plain
 
     word = {"lamp": "", "law": "law broken: ", "subscription": "subscription "}[change.kind]
     styles = {"ringing": "yellow", "busy": "red", "off": "green"}

@@ -1,0 +1,59 @@
+"""What `ringproof run` says at its end: promises, explanations, counts, and what to type next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from harness.clauses import catalogue
+from harness.loader import selector_of
+from harness.terminal import MARKS, block, blocks, count_words, grouped, legend, promises, unclear_reasons
+from harness.verdicts import Verdict
+from reports.words import again, plain
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from harness.engine import RunResult
+    from harness.loader import Case
+
+
+def print_summary(console: Console, result: RunResult, cases: Iterable[Case], *, virtual: bool, code: int) -> None:
+    """Print what a run of `cases` found; `code` is its exit code."""
+    statements = {name: clause.statement for name, clause in catalogue().items()}
+    console.print()
+    for clause_verdict, line in promises(result.verdicts, statements, min(console.width, 160)):
+        console.print(line, style=MARKS[clause_verdict][1] if clause_verdict is not Verdict.PASS else None)
+    for clause, reason in unclear_reasons(result.verdicts).items():
+        console.print(f"\nUNCLEAR  {clause}  {reason}")
+    _print_blocks(console, result, {case.address: case for case in cases})
+    if result.left:
+        console.print()
+        console.print(f"LEFT BEHIND on the target, please remove: {len(result.left)}", style="bold red")
+        for each in result.left:
+            console.print(f"  {each}")
+    console.print()
+    seconds = f"{result.duration_s:.1f} {'virtual ' if virtual else ''}s"
+    console.print(f"{count_words(result.verdicts)} in {seconds}", style="green" if code == 0 else "bold")
+    for line in legend(result.verdicts):
+        console.print(f"  {line}")
+    if virtual and any(each.encrypted is False for each in result.verdicts):
+        hidden = sum(each.encrypted is False for each in result.verdicts)
+        console.print(f"{hidden} cases over https were not encrypted: virtual time proves nothing about TLS")
+    if len(result.verdicts) < result.planned:
+        console.print(f"{result.planned - len(result.verdicts)} of {result.planned} cases were not begun")
+    if result.interrupted:
+        removed = "what was recorded is whole" if result.left else "what was created has been removed"
+        console.print(f"interrupted: {removed}")
+    if result.error:
+        console.print(f"ringproof: {result.error}", style="bold red")
+    console.print(f"Record: {result.folder}   judge it again: ringproof report {result.folder} --verdicts-only")
+
+
+def _print_blocks(console: Console, result: RunResult, by_address: dict[str, Case]) -> None:
+    for verdict, alike in grouped(blocks(result.verdicts, interrupted=result.interrupted)):
+        line = again(result.header, selector_of(by_address[verdict.address]))
+        console.print()
+        console.print(block(verdict, line, result.folder))
+        if alike:
+            console.print(plain(f"  also      {', '.join(each.address for each in alike)}"))
