@@ -39,15 +39,15 @@ class ReferenceHost:
         except OSError:
             self._endpoint.close()
             raise
-        media = self._media_endpoint.local
+        self.media: Address = self._media_endpoint.local
         self.server = ReferenceServer(
             behaviour,
             rng=rng,
             epoch=epoch - clock.time(),
             sip_host=self.sip[0],
             sip_port=self.sip[1],
-            media_host=media[0],
-            media_port=media[1],
+            media_host=self.media[0],
+            media_port=self.media[1],
         )
         self._handles = itertools.count(1)
         self._waiting: dict[int, asyncio.Future[ApiReply]] = {}

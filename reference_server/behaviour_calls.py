@@ -132,6 +132,14 @@ class NumberFilter(StrEnum):
     NOTHING = "nothing"
 
 
+class Unregistered(StrEnum):
+    """What a quickcall of a device does that is not registered."""
+
+    FORGOTTEN = "forgotten"
+    WAITED_FOR = "waited_for"
+    """The device rings when it registers within the ring time."""
+
+
 class Bypass(StrEnum):
     """What `media=bypass` does."""
 
@@ -169,6 +177,7 @@ class QuickcallRules(Rules):
     """Where the token may stand."""
     disabled: Gate = Gate.REFUSED
     """A device that is not enabled."""
+    unregistered: Unregistered = Unregistered.FORGOTTEN
     copies: int = Field(default=1, ge=0, le=9)
     """Calls per request."""
     call_id: CallIds = CallIds.FRESH
@@ -178,6 +187,10 @@ class QuickcallRules(Rules):
     unnamed: str = "unknown"
     """What leg B shows as the caller's name where no `cid-name` came (recorded)."""
     quoting: Quoting = Quoting.ESCAPED
+    leg_a_name: str = "Device QuickCall"
+    """What the device shows as the caller's name (recorded)."""
+    leg_a_lamp: Shown = Shown.SHOWN
+    """Whether leg A lights the device's lamp."""
     delay: Span = Span(low=0.035, high=0.065)
     """From the API reply to the INVITE of leg A."""
     leg_b: LegB = LegB.AFTER_ANSWER

@@ -230,6 +230,30 @@ _QUICKCALL = (
         "3.20, KAZOO-4089: one Outbound-Call-ID",
         "every quickcall of a device has the same Call-ID",
     ),
+    rule_changed(
+        "leg-a-unnamed",
+        "quickcall.leg_a_name",
+        "unknown",
+        ("CALL-11",),
+        "3.x: outbound_caller_id_name of the request",
+        "the device does not say that it is a quickcall",
+    ),
+    rule_changed(
+        "leg-a-dark",
+        "quickcall.leg_a_lamp",
+        "hidden",
+        ("CALL-27",),
+        "before KAZOO-2608: no presence id on originated legs",
+        "the quickcall does not show on the device's lamp",
+    ),
+    rule_changed(
+        "quickcall-waits-for-the-device",
+        "quickcall.unregistered",
+        "waited_for",
+        ("CALL-17",),
+        "push-capable devices: the INVITE waits for a REGISTER",
+        "the device rings when it registers later",
+    ),
 )
 
 _CALLS = (

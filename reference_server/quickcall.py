@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
-from reference_server.behaviour_calls import AutoAnswer, Bypass, CallerId, CallIds
+from reference_server.behaviour_calls import AutoAnswer, Bypass, CallerId, CallIds, Shown, Unregistered
 from reference_server.call_wire import CallWriter, Header
 from reference_server.callers import Callers
 from reference_server.calls import Call, Calls
@@ -14,7 +15,10 @@ from reference_server.routing import Refusal, Router, Target
 from reference_server.runtime import Runtime
 
 NAME = "Device QuickCall"
-"""What leg A shows as the caller's name."""
+"""The caller's name on leg A, as the API shows it."""
+
+POLL_S = 0.5
+"""How often a call that waits for a registration looks for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +54,27 @@ class Quickcalls:
     def start(self, account: Account, device: Device, wish: Wish, now: float) -> str:
         """Ring `device`, unless nothing leads to it; return the Call-ID of leg A."""
         call_id = self._call_id(device)
-        target = self._router.reach(account, device, wish.ring_s, now)
-        if isinstance(target, Refusal):
-            return call_id
-        for copy in range(self._rules.copies):
-            self._ring(account, device, wish, target, self._call_id(device) if copy else call_id, now)
+        self._reach(account, device, wish, call_id, now, now + wish.ring_s)
         return call_id
 
+    def _reach(self, account: Account, device: Device, wish: Wish, call_id: str, now: float, until: float) -> None:
+        target = self._router.reach(account, device, wish.ring_s, now)
+        if isinstance(target, Refusal):
+            if self._rules.unregistered is Unregistered.WAITED_FOR and now < until:
+                again = partial(self._reach, account, device, wish, call_id, until=until)
+                self._runtime.agenda.at(now + POLL_S, again)
+            return
+        if self._rules.leg_a_lamp is Shown.HIDDEN:
+            target = replace(target, party=replace(target.party, presentity=None))
+        for copy in range(self._rules.copies):
+            self._ring(account, device, wish, target, self._call_id(device) if copy else call_id, now)
+
     def _ring(self, account: Account, device: Device, wish: Wish, target: Target, call_id: str, now: float) -> None:
-        peer = Shows(wish.shown, NAME)
+        peer = Shows(wish.shown, self._rules.leg_a_name)
         local = self._writer.name_address(peer, realm_of(account, device))
         leg = self._calls.outgoing(Side.A, target, peer, local, call_id, now)
         bypass = wish.bypass and self._rules.bypass is Bypass.HONOURED
-        shows = self._leg_b_shows(account, device, wish)
+        shows = self.leg_b_shows(account, device, wish)
         call = Call(account, device, wish.number, shows, leg, quickcall=True, bypass=bypass)
         call.early_media = wish.early_media
         hinted = self._rules.auto_answer is AutoAnswer.ALWAYS or (
@@ -72,7 +84,8 @@ class Quickcalls:
         when = now + self._runtime.draw(self._rules.delay)
         self._runtime.agenda.at(when, lambda then: self._calls.ring_first(call, extra, then))
 
-    def _leg_b_shows(self, account: Account, device: Device, wish: Wish) -> Shows:
+    def leg_b_shows(self, account: Account, device: Device, wish: Wish) -> Shows:
+        """What the number sees of the device: what was wished for, else what the device shows anyway."""
         own = self._callers.shows(account, device, self._rules.unnamed)
         name, number = wish.cid_name, wish.cid_number
         if self._rules.caller_id is CallerId.SWAPPED:

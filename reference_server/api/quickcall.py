@@ -11,6 +11,7 @@ from reference_server.api.errors import Refused, unspecified_fault
 from reference_server.api.exchange import Exchange, Result
 from reference_server.behaviour_calls import NumberFilter, QuickcallRules, Timeout
 from reference_server.directory import Account, Device, Document, realm_of
+from reference_server.legs import Shows
 from reference_server.quickcall import NAME, Quickcalls, Wish
 from reference_server.rules import Gate
 
@@ -38,7 +39,9 @@ class QuickcallHandler:
             raise unspecified_fault()
         wish = self._wish(exchange, number)
         call_id = self._quickcalls.start(account, device, wish, exchange.now)
-        return Result(_originate(account, device, wish, call_id), etag=device.etag)
+        data = _originate(account, device, wish, self._quickcalls.leg_b_shows(account, device, wish), call_id)
+        said = {name.replace("-", "_"): value for name, value in exchange.query.items() if name != "auth_token"}
+        return Result({**data, "custom_application_vars": said}, etag=device.etag)
 
     def _wish(self, exchange: Exchange, number: str) -> Wish:
         shown = number
@@ -84,11 +87,12 @@ def _text(value: Any) -> str | None:
     return str(value) if isinstance(value, str | int) and value != "" else None
 
 
-def _originate(account: Account, device: Device, wish: Wish, call_id: str) -> Document:
+def _originate(account: Account, device: Device, wish: Wish, leg_b: Shows, call_id: str) -> Document:
+    """The originate request, as 4.3 shows it (recorded); `retain_cid` as 3.22 has it."""
     owner = {"account_id": account.id, "authorizing_type": "device", "authorizing_id": device.id}
     realm = realm_of(account, device)
-    presence_id = device.document.get("presence_id") or device.username or device.id
-    callee = {"outbound_callee_id_name": wish.cid_name, "outbound_callee_id_number": wish.cid_number}
+    presence_id = str(device.document.get("presence_id") or device.username or device.id)
+    invite_format = device.sip.get("invite_format", "contact")
     return {
         "application_name": "transfer",
         "application_data": {"route": wish.number},
@@ -97,21 +101,42 @@ def _originate(account: Account, device: Device, wish: Wish, call_id: str) -> Do
         "dial_endpoint_method": "simultaneous",
         "endpoints": [
             {
-                "invite_format": device.sip.get("invite_format", "username"),
+                "invite_format": invite_format,
                 "to_user": device.username,
                 "to_username": device.username,
                 "to_realm": realm,
                 "to_did": wish.shown,
+                "privacy_method": "kazoo",
                 "endpoint_id": device.id,
-                "presence_id": f"{presence_id}@{realm}",
-                "custom_channel_vars": {**owner, "auto_answer": wish.auto_answer},
+                "presence_id": presence_id if "@" in presence_id else f"{presence_id}@{realm}",
+                "custom_sip_headers": {
+                    "x_kazoo_invite_format": invite_format,
+                    "x_kazoo_aor": f"sip:{device.username}@{realm}",
+                },
+                "custom_channel_vars": {
+                    **owner,
+                    "sip_invite_domain": realm,
+                    "media_encryption_enforce_security": True,
+                    "auto_answer": wish.auto_answer,
+                },
+                "flags": {"dynamic": [], "static": []},
+                "ignore_completed_elsewhere": True,
                 "outbound_call_id": call_id,
             }
+        ],
+        "export_custom_channel_vars": [
+            "Account-ID",
+            "Authorizing-ID",
+            "Authorizing-Type",
+            "Outbound-Callee-ID-Name",
+            "Outbound-Callee-ID-Number",
+            "Retain-CID",
         ],
         "ignore_early_media": not wish.early_media,
         "media": "bypass" if wish.bypass else "process",
         "outbound_caller_id_name": NAME,
         "outbound_caller_id_number": wish.shown,
-        **{name: value for name, value in callee.items() if value is not None},
-        "timeout": wish.ring_s,
+        "outbound_callee_id_name": leg_b.name,
+        "outbound_callee_id_number": leg_b.number,
+        "timeout": int(wish.ring_s) if wish.ring_s.is_integer() else wish.ring_s,
     }

@@ -78,14 +78,69 @@ def test_looks_as_recorded() -> None:
 def test_the_reply_is_the_originate_request() -> None:
     bench = Bench()
     a, _ = office(bench)
-    data = bench.api("GET", f"{bench.url()}/quickcall/10-02?timeout=5&cid-name=Ann").data
-    assert data["application_data"] == {"route": "10-02"}
-    assert data["outbound_caller_id_name"] == "Device QuickCall"
-    assert data["outbound_caller_id_number"] == "1002"
-    assert data["outbound_callee_id_name"] == "Ann"
-    assert data["timeout"] == 5
+    device = bench.server.seed.devices[0]
+    data = bench.api("GET", f"{bench.url()}/quickcall/10-02?timeout=5&cid-name=Ann%20B&auth_token=x").data
+    owner = {
+        "account_id": bench.server.seed.account_id,
+        "authorizing_type": "device",
+        "authorizing_id": device.id,
+    }
+    (endpoint,) = data.pop("endpoints")
+    call_id = endpoint.pop("outbound_call_id")
+    assert endpoint == {
+        "invite_format": "contact",
+        "to_user": a.user,
+        "to_username": a.user,
+        "to_realm": a.realm,
+        "to_did": "1002",
+        "privacy_method": "kazoo",
+        "endpoint_id": device.id,
+        "presence_id": f"1001@{a.realm}",
+        "custom_sip_headers": {"x_kazoo_invite_format": "contact", "x_kazoo_aor": f"sip:{a.user}@{a.realm}"},
+        "custom_channel_vars": {
+            **owner,
+            "sip_invite_domain": a.realm,
+            "media_encryption_enforce_security": True,
+            "auto_answer": True,
+        },
+        "flags": {"dynamic": [], "static": []},
+        "ignore_completed_elsewhere": True,
+    }
+    assert data == {
+        "application_name": "transfer",
+        "application_data": {"route": "10-02"},
+        "continue_on_fail": False,
+        "custom_application_vars": {"timeout": "5", "cid_name": "Ann B"},
+        "custom_channel_vars": {**owner, "inherit_codec": "false", "retain_cid": "true"},
+        "dial_endpoint_method": "simultaneous",
+        "export_custom_channel_vars": [
+            "Account-ID",
+            "Authorizing-ID",
+            "Authorizing-Type",
+            "Outbound-Callee-ID-Name",
+            "Outbound-Callee-ID-Number",
+            "Retain-CID",
+        ],
+        "ignore_early_media": True,
+        "media": "process",
+        "outbound_callee_id_name": "Ann B",
+        "outbound_callee_id_number": "1001",
+        "outbound_caller_id_name": "Device QuickCall",
+        "outbound_caller_id_number": "1002",
+        "timeout": 5,
+    }
     bench.run(0.2)
-    assert a.invites[0].call_id == data["endpoints"][0]["outbound_call_id"]
+    assert a.invites[0].call_id == call_id
+
+
+@pytest.mark.parametrize(("rule", "rings"), [("forgotten", 0), ("waited_for", 1)])
+def test_a_device_that_registers_later(rule: str, rings: int) -> None:
+    bench = Bench(changed(quickcall__unregistered=rule))
+    bench.api("GET", f"{bench.url()}/quickcall/1002")
+    bench.run(2.0)
+    phone = desk(bench)
+    bench.run(50.0)
+    assert len(phone.invites) == rings
 
 
 @pytest.mark.parametrize(
@@ -413,6 +468,16 @@ def test_twice(rule: str, same: bool) -> None:
     a.hang_up(a.invites[0])
     bench.run(0.1)
     assert len(b.requests("BYE")) == 1
+
+
+def test_leg_a_may_be_nameless_and_dark() -> None:
+    bench = Bench(changed(quickcall__leg_a_name="x", quickcall__leg_a_lamp="hidden"))
+    told = log_of(bench)
+    a, _ = office(bench)
+    bench.api("GET", f"{bench.url()}/quickcall/1002")
+    bench.run(0.5)
+    assert shown(a.invites[0]) == f'"x" <sip:1002@{a.realm}>'
+    assert {channel.presentity.user for channel in told} == {"1002"}
 
 
 @pytest.mark.parametrize("copies", [0, 1, 2])
