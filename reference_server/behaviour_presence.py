@@ -6,8 +6,8 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from reference_server.channels import Cause, ChannelState
 from reference_server.rules import Gate, Rules, Seconds, Span, Version
+from reference_server.states import Cause, ChannelState
 
 
 class PresenceId(StrEnum):

@@ -11,7 +11,7 @@ from phones.sip.message import Address, response
 from reference_server.behaviour_calls import CallerRinging, Keeping, LegB, Quoting, Teardown
 from reference_server.call_wire import NO_ROUTE, CallWriter, Header, tag_of, target_of, user_of
 from reference_server.callers import Caller, Callers, Challenged
-from reference_server.channels import Cause, Channel, ChannelState, Direction
+from reference_server.channels import Channel
 from reference_server.directory import Account, Device
 from reference_server.legs import INCOMING, LINGER_S, OUTGOING, Leg, Shows, Side
 from reference_server.media import MediaRelay
@@ -20,6 +20,7 @@ from reference_server.presentity import presentity_of
 from reference_server.registrations import Aor
 from reference_server.routing import Refusal, Router, Target
 from reference_server.runtime import Route, Runtime
+from reference_server.states import Cause, ChannelState, Direction
 from reference_server.switch import Switch
 from reference_server.wire import Relay
 

@@ -3,41 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from reference_server.registrations import Aor
-
-
-class Direction(StrEnum):
-    """Which side of its call a leg's device is (RFC 4235 4.1)."""
-
-    INITIATOR = "initiator"
-    RECIPIENT = "recipient"
-
-
-class ChannelState(StrEnum):
-    """How far a leg has come (RFC 4235 3.7.1)."""
-
-    EARLY = "early"
-    CONFIRMED = "confirmed"
-    TERMINATED = "terminated"
-
-
-class Cause(StrEnum):
-    """Why a leg ended."""
-
-    NONE = "none"
-    """It has not, or nobody said why."""
-    CANCELLED = "cancelled"
-    """The caller hung up while it rang."""
-    REJECTED = "rejected"
-    """The called side refused."""
-    UNANSWERED = "unanswered"
-    """Nobody answered in time."""
-    HUNG_UP = "hung_up"
-    """A BYE, from either side."""
+from reference_server.states import Cause, ChannelState, Direction
 
 
 @dataclass(frozen=True, slots=True)

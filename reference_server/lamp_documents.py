@@ -7,8 +7,9 @@ from hashlib import md5
 from xml.sax.saxutils import escape
 
 from reference_server.behaviour_presence import Package
-from reference_server.channels import Channel, ChannelState, Direction
+from reference_server.channels import Channel
 from reference_server.registrations import Aor
+from reference_server.states import ChannelState, Direction
 from reference_server.wire import encode, user_part
 
 CONTENT_TYPES = {

@@ -8,10 +8,10 @@ from enum import StrEnum
 from phones.sip.index import Message
 from phones.sip.machine import Machine, Rule, Table
 from phones.sip.sdp import Session
-from reference_server.channels import ChannelState, Direction
 from reference_server.directory import Account, Device
 from reference_server.registrations import Aor
 from reference_server.runtime import Route
+from reference_server.states import ChannelState, Direction
 
 LINGER_S = 32.0
 """How long a leg that is over still answers what the phone repeats, and a cancelled one is waited for: 64 * T1."""

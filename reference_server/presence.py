@@ -22,10 +22,11 @@ from reference_server.behaviour_presence import (
     Shared,
     Told,
 )
-from reference_server.channels import Channel, ChannelState
+from reference_server.channels import Channel
 from reference_server.lamp_documents import document
 from reference_server.registrations import Aor
 from reference_server.runtime import Runtime
+from reference_server.states import ChannelState
 from reference_server.watchers import Subscription, Watchers
 from reference_server.wire import Relay
 

@@ -12,12 +12,12 @@ from reference_server.api.exchange import Exchange, Result
 from reference_server.api.schema import Errors
 from reference_server.behaviour import Attempt, Behaviour
 from reference_server.behaviour_presence import OwnPhone, ResetBody, ResetGet, ResetOf
-from reference_server.channels import ChannelState
 from reference_server.directory import Account, Device, Directory, realm_of
 from reference_server.notifier import Notifier
 from reference_server.presence import Presence
 from reference_server.presentity import has_presence_id, presentity_of
 from reference_server.registrations import Aor
+from reference_server.states import ChannelState
 
 STATES = [state.value for state in ChannelState]
 """The states whose events can be lost."""

@@ -12,8 +12,9 @@ from phones.sip.digest import Challenge, answer
 from phones.sip.index import Message
 from phones.sip.message import Address, request, response
 from reference_server.call_wire import tag_of, target_of
-from reference_server.channels import Channel, ChannelState, Direction
+from reference_server.channels import Channel
 from reference_server.registrations import Aor
+from reference_server.states import ChannelState, Direction
 from tests.reference_server.playbook import Bench
 
 MEDIA: Address = ("127.0.0.1", 16_384)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import pairwise
 
 from phones.sip.index import Message
-from reference_server.channels import Cause, Direction
+from reference_server.states import Cause, Direction
 from tests.reference_server.playbook import notifies
 from tests.reference_server.watching import CONFIRMED, EARLY, SOON, TERMINATED, Leg, Scene, Watcher, version
 

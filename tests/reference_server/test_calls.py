@@ -9,9 +9,9 @@ import pytest
 
 from phones.sip.index import Message
 from phones.sip.machine import Machine
-from reference_server.channels import ChannelState, Direction
 from reference_server.legs import INCOMING, OUTGOING
 from reference_server.registrations import Aor
+from reference_server.states import ChannelState, Direction
 from tests.reference_server.calling import (
     MEDIA,
     Caller,

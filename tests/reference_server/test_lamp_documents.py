@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from phones.sip.dialog_info import parse_dialog_info
 from phones.sip.index import Message
 from reference_server.behaviour_presence import Package
-from reference_server.channels import Channel, ChannelState, Direction
+from reference_server.channels import Channel
 from reference_server.lamp_documents import dialog_id, document
 from reference_server.registrations import Aor
+from reference_server.states import ChannelState, Direction
 from reference_server.wire import user_part
 from tests.reference_server.watching import shown, version
 

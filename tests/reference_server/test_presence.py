@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reference_server.channels import Cause, ChannelState
 from reference_server.registrations import Aor
+from reference_server.states import Cause, ChannelState
 from tests.reference_server.playbook import changed, notifies
 from tests.reference_server.watching import CONFIRMED, EARLY, SOON, TERMINATED, Scene, Watcher
 

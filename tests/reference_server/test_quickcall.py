@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from phones.sip.index import Message
-from reference_server.channels import ChannelState, Direction
 from reference_server.effects import SendSip
+from reference_server.states import ChannelState, Direction
 from tests.reference_server.calling import (
     MEDIA,
     Caller,

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from reference_server.channels import Channel, ChannelState, Direction
+from reference_server.channels import Channel
+from reference_server.states import ChannelState, Direction
 from tests.reference_server.calling import (
     MEDIA,
     Caller,

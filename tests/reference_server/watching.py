@@ -10,9 +10,10 @@ from typing import Any
 
 from phones.sip.index import Message
 from phones.sip.message import Address, request, response
-from reference_server.channels import Cause, Channel, ChannelState, Direction
+from reference_server.channels import Channel
 from reference_server.presentity import presentity_of
 from reference_server.registrations import Aor
+from reference_server.states import Cause, ChannelState, Direction
 from tests.reference_server.playbook import Bench, Reply
 
 EARLY, CONFIRMED, TERMINATED = ChannelState.EARLY, ChannelState.CONFIRMED, ChannelState.TERMINATED
