@@ -83,6 +83,8 @@ class ApiSession:
                 headers=[list(header) for header in answer.headers],
                 body=answer.body.decode("utf-8", "backslashreplace"),
                 tls=answer.tls,
+                local=answer.local,
+                remote=answer.remote,
                 latency=round(self._recorder.now - started, 6),
                 error=None,
             )

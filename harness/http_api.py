@@ -13,6 +13,7 @@ from yarl import URL
 
 from harness.errors import HarnessError, UsageError
 from harness.ports import ApiAnswer, ApiCall, ApiFailure
+from phones.phone import format_address
 
 USER_AGENT = "ringproof"
 TIMEOUT_S = 35.0
@@ -23,15 +24,20 @@ _LARGEST_REPLY = 32 << 20
 
 _TLS = "ringproof_tls"
 """The attribute of a response that says how its connection was encrypted."""
+_ENDS = "ringproof_ends"
+"""The attribute of a response that says between which addresses its connection was."""
 
 
 class _Request(aiohttp.ClientRequest):
-    """Notes the encryption of the connection that carries it: nothing else tells it for short replies."""
+    """Notes the connection that carries it, and its encryption: nothing else tells them for short replies."""
 
     async def send(self, conn: Any) -> Any:
         transport = conn.transport
         tls = transport.get_extra_info("ssl_object") if transport is not None else None
+        names = ("sockname", "peername")
+        ends = [_shown(transport.get_extra_info(name)) if transport is not None else "" for name in names]
         response = await super().send(conn)
+        setattr(response, _ENDS, ends)
         setattr(response, _TLS, None)
         if tls is not None:
             cipher = tls.cipher()
@@ -76,7 +82,7 @@ class HttpApi:
                 body = await _read(response, call.url)
                 tls = getattr(response, _TLS)
                 found = tuple((name, value) for name, value in response.headers.items())
-                return ApiAnswer(response.status, found, body, tls)
+                return ApiAnswer(response.status, found, body, tls, *getattr(response, _ENDS))
         except aiohttp.ClientConnectorCertificateError as error:
             message = f"the certificate of {_host(call.url)} is not trusted: {_cause(error)}"
             raise ApiFailure("untrusted", message) from error
@@ -109,6 +115,11 @@ async def _read(response: aiohttp.ClientResponse, url: str) -> bytes:
         if len(body) > _LARGEST_REPLY:
             raise ApiFailure("protocol", f"{_host(url)} sent more than {_LARGEST_REPLY} bytes")
     return bytes(body)
+
+
+def _shown(name: tuple[Any, ...] | None) -> str:
+    """A socket's address as host:port."""
+    return format_address((str(name[0]), int(name[1]))) if name else ""
 
 
 def _host(url: str) -> str:

@@ -18,12 +18,17 @@ class ApiCall:
 
 @dataclass(frozen=True, slots=True)
 class ApiAnswer:
-    """One reply. `tls` describes the encryption of the connection, None when there was none."""
+    """One reply. `tls` describes the encryption of the connection, None when there was none.
+
+    `local` and `remote` are the ends of its TCP connection, host:port, '' where there was none.
+    """
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
     tls: dict[str, Any] | None
+    local: str = ""
+    remote: str = ""
 
 
 class ApiFailure(Exception):

@@ -20,7 +20,8 @@ have `case`, its address. The kinds and their keys:
 - `registration`: phone, state, status, reason, expires, contact, message (number of the response that decided)
 - `subscription`: phone, call_id, presentity, event, state, status, reason, expires
 - `call`: phone, call_id, way (in or out), state, status, reason, peer, message (the phone's last message before it)
-- `request`, `reply`: id, role, method, url, headers, body / id, status, headers, body, tls, error
+- `request`, `reply`: id, role, step, method, url, headers, body / id, role, step, status, headers, body, tls, local and
+  remote (the ends of the TCP connection, '' where there was none), latency, error
 - `claim`, `expired`, `closed`: claim, and for `claim` what it says
 - `control`, `fence`: phone, contact, state (started, arrived or missed), token; `of`: the presentity of a control that
   is the first NOTIFY of a subscription (token is then its Call-ID), '' for a check-sync

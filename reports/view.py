@@ -46,6 +46,9 @@ class CaseView:
     events: list[tuple[Event, bytes]] = field(repr=False)
     """All events of the case in order, with the bytes of messages and media."""
 
+    header: Event = field(default_factory=dict, repr=False)
+    """The header of the run that it is of."""
+
     @property
     def address(self) -> str:
         """chapter/name[matrix point]."""
@@ -133,5 +136,5 @@ def run_view(
             starts[event["case"]] = event
         if "case" in event:
             events.setdefault(event["case"], []).append((event, data))
-    cases = [CaseView(start, judged.get(name, {}), events[name]) for name, start in starts.items()]
+    cases = [CaseView(start, judged.get(name, {}), events[name], record.header) for name, start in starts.items()]
     return RunView(record.header, record.footer, record.cut, cases, baseline)

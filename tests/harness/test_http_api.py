@@ -45,6 +45,9 @@ async def call(base: str, ca_file: Path | None = None, *, verify: bool = True, m
 async def echo(request: web.BaseRequest) -> web.StreamResponse:
     seen = f"{request.method} {request.raw_path} {request.headers.getall('X-One')} {await request.text()}"
     headers = {"X-Sent": ", ".join(name for name in request.headers)}
+    if request.transport is not None:
+        for name, end in (("X-Peer", "peername"), ("X-Here", "sockname")):
+            headers[name] = "{}:{}".format(*request.transport.get_extra_info(end))
     return web.Response(status=404, text=seen, headers=headers)
 
 
@@ -55,6 +58,8 @@ def test_a_request_arrives_as_it_was_given() -> None:
 
     answer = asyncio.run(run())
     assert (answer.status, answer.tls) == (404, None)
+    seen = dict(answer.headers)
+    assert (answer.local, answer.remote) == (seen["X-Peer"], seen["X-Here"])
     assert answer.body.decode() == "PATCH /x/../a%2Fb%41?c=%0d ['1', '2'] body"
     sent = dict(answer.headers)["X-Sent"]
     assert "Content-Type" not in sent
