@@ -17,6 +17,7 @@ COMMANDS = {
     "watch": "Show lamps live, without any right on the API.",
     "new": "Write a commented scenario that runs.",
     "report": "Judge a Record on disk again.",
+    "show": "Show a case of a Record: its ladder and its lamps.",
     "schema": "Print a JSON Schema.",
 }
 """Every command and its one line in the help."""

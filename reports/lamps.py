@@ -26,6 +26,7 @@ from rich.cells import cell_len, set_cell_size
 from phones.sip.index import Message, SipSyntaxError
 from phones.sip.lamp import Lamp, LampState
 from reports.record import Event
+from reports.words import clean
 
 SIGNS: dict[str, str] = {
     LampState.OFF: "─",
@@ -56,7 +57,7 @@ class Track:
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
+class Piece:
     """One state from `start` to `end`, both in seconds; `state` is empty where nothing is known to hold."""
 
     state: str
@@ -192,16 +193,16 @@ def strip(tracks: Sequence[Track], start: float, end: float, width: int = 80) ->
     if not tracks or not (_is_time(start) and _is_time(end)):
         return ""
     width = max(width, NARROWEST)
-    titles = [_cut(_plain(track.title), width // 3) for track in tracks]
+    titles = [_cut(clean(track.title), width // 3) for track in tracks]
     margin = max(cell_len(title) for title in (*titles, "seconds")) + 1
     scale = _Scale(start, max(end, start + 0.001), width - margin)
-    pieces = [_pieces(track.points, scale) for track in tracks]
+    pieces = [pieces_of(track.points, start, scale.end) for track in tracks]
     rows: list[tuple[str, str]] = []
     words: list[str] = []
     for number, title in enumerate(titles):
         rows.append((title, _bar(pieces[number], scale)))
         if number:
-            wrong = _differences(pieces[0], pieces[number])
+            wrong = differences(pieces[0], pieces[number])
             rows += [("", _marks(wrong, scale))] if wrong else []
             words += [f"{title}: {_sum(wrong, scale)}"] if wrong else []
     ticks, labels = _axis(scale)
@@ -232,19 +233,19 @@ class _Scale:
         return range(first, max(first + 1, min(self.columns, math.ceil(self.place(end)))))
 
 
-def _pieces(points: Sequence[tuple[float, str]], scale: _Scale) -> list[_Piece]:
-    """The states between the scale's ends, neighbours of one state joined; what holds there without end is cut."""
+def pieces_of(points: Sequence[tuple[float, str]], start: float, end: float) -> list[Piece]:
+    """The states between `start` and `end`, neighbours of one state joined; what holds there without end is cut."""
     ordered = sorted((point for point in points if _is_time(point[0])), key=lambda point: point[0])
     changes = [(-math.inf, ""), *(next(same) for _, same in itertools.groupby(ordered, key=lambda point: point[1]))]
     ends = [t for t, _ in changes[1:]] + [math.inf]
     return [
-        _Piece(state, max(since, scale.start), min(until, scale.end))
+        Piece(state, max(since, start), min(until, end))
         for (since, state), until in zip(changes, ends, strict=True)
-        if since <= scale.end and (until > scale.start or since == until == scale.start)
+        if since <= end and (until > start or since == until == start)
     ]
 
 
-def _bar(pieces: Sequence[_Piece], scale: _Scale) -> str:
+def _bar(pieces: Sequence[Piece], scale: _Scale) -> str:
     """A sign for each column: the last state in it, unless another state would not be seen anywhere."""
     reaches = [scale.reach(piece.start, piece.end) for piece in pieces]
     owners = [0] * scale.columns
@@ -271,7 +272,7 @@ def _sign(state: str) -> str:
     return SIGNS.get(state, SIGNS[LampState.UNKNOWN]) if state else " "
 
 
-def _differences(truth: Sequence[_Piece], lamp: Sequence[_Piece]) -> list[tuple[float, float]]:
+def differences(truth: Sequence[Piece], lamp: Sequence[Piece]) -> list[tuple[float, float]]:
     """The stretches in which both say something and not the same; neighbouring ones joined."""
     quiet = ("", LampState.UNKNOWN)
     edges = sorted({edge for piece in (*truth, *lamp) for edge in (piece.start, piece.end)})
@@ -315,7 +316,7 @@ def _axis(scale: _Scale) -> tuple[str, str]:
     """Ticks at round times, and their labels, so far apart that none touches the next."""
     step, decimals = next(
         (step, decimals)
-        for step, decimals in _steps(scale.end - scale.start)
+        for step, decimals in round_steps(scale.end - scale.start)
         if step / (scale.end - scale.start) * scale.columns >= len(f"{scale.end:.{decimals}f}") + 3
     )
     ticks, labels = "", ""
@@ -330,7 +331,7 @@ def _axis(scale: _Scale) -> tuple[str, str]:
     return ticks, labels
 
 
-def _steps(span: float) -> Iterator[tuple[float, int]]:
+def round_steps(span: float) -> Iterator[tuple[float, int]]:
     """Round steps from about a hundredth of `span` on, each with the decimals that it needs."""
     for power in itertools.count(math.floor(math.log10(span)) - 2):
         for digit in (1, 2, 5):
@@ -341,18 +342,13 @@ def _notes(tracks: Sequence[Track], scale: _Scale) -> Iterator[str]:
     notes = sorted((t, track.title, words) for track in tracks for t, words in track.notes if _is_time(t))
     notes = [note for note in notes if scale.start <= note[0] <= scale.end]
     for t, title, words in notes[:MOST_NOTES]:
-        yield f"{_seconds(t)}, {_plain(title)}: {_plain(words)}"
+        yield f"{_seconds(t)}, {clean(title)}: {clean(words)}"
     if len(notes) > MOST_NOTES:
         yield f"and {len(notes) - MOST_NOTES} more"
 
 
 def _is_time(t: Any) -> bool:
     return isinstance(t, int | float) and abs(t) < _MOST_SECONDS
-
-
-def _plain(text: str) -> str:
-    """`text` without anything a terminal would obey."""
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
 def _cut(text: str, cells: int) -> str:

@@ -35,6 +35,11 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
 
 
+def clean(text: str) -> str:
+    """`plain` text whose line breaks are escaped, too."""
+    return text if text.isprintable() else plain(text).replace("\n", "\\x0a")
+
+
 def one_line(text: str, most: int = 0) -> str:
     """`text` as one inert line, cut to `most` characters unless that is 0."""
     line = " ".join(plain(text.replace("\t", " ").replace("\r", "")).split())

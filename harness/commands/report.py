@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from reports.record import Record
 
 
-_HEADER = frozenset({"run", "target", "profile", "time", "seed", "cases"})
-
-
 @click.command("report", short_help="Judge a Record on disk again.")
 @click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
 @click.option("--verdicts-only", is_flag=True, help="one line per case")
@@ -29,22 +26,10 @@ def command(run: Path, verdicts_only: bool, strict: bool, format_: str) -> int:
 
     The verdicts must be those of the run; where one is not, that is said.
     """
-    from harness.errors import UsageError
     from harness.exit_codes import exit_code
-    from harness.judge import judge_record
-    from reports.record import RecordError, read_record
+    from harness.judged import judged
 
-    try:
-        record = read_record(run)
-    except RecordError as error:
-        raise UsageError(str(error)) from error
-    lacking = _HEADER - record.header.keys()
-    if lacking:
-        raise UsageError(f"{run}: the Record is damaged: its header has no {', '.join(sorted(lacking))}")
-    try:
-        verdicts = judge_record(record)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(f"{run}: the Record is damaged: {type(error).__name__}: {error}") from error
+    record, verdicts = judged(run)
     live = {event["case"]: event["verdict"] for event in record.events if event["kind"] == "verdict"}
     changed = [each.address for each in verdicts if live.get(each.address, each.verdict) != each.verdict]
     interrupted = record.footer is not None and bool(record.footer.get("interrupted"))
