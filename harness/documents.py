@@ -213,10 +213,71 @@ class ServeDocument(_Document):
     model_config = ConfigDict(extra="forbid", alias_generator=lambda name: name.rstrip("_"))
 
 
+class ShownNote(_Document):
+    """What a phone is from a row on."""
+
+    kind: Literal["lamp", "call", "registration"]
+    state: str
+
+
+class ShownRow(_Document):
+    """One row of a ladder: number of its event, seconds since the case began, and between which columns."""
+
+    n: int
+    t: float
+    kind: Literal["message", "media", "request", "reply", "calls", "step", "claim", "mark"]
+    text: str
+    source: str
+    target: str
+    signs: list[str]
+    notes: list[ShownNote]
+
+
+class ShownLadder(_Document):
+    """Who sent what to whom."""
+
+    columns: list[str]
+    rows: list[ShownRow]
+
+
+class ShownPoint(_Document):
+    """From when on a state holds, in seconds since the case began."""
+
+    t: float
+    state: str
+
+
+class ShownStretch(_Document):
+    """Seconds since the case began."""
+
+    start: float
+    end: float
+
+
+class ShownLamp(_Document):
+    """One lamp of one watcher, the truth, and where the two differ."""
+
+    watcher: str
+    presentity: str
+    event: str
+    truth: list[ShownPoint]
+    lamp: list[ShownPoint]
+    differs: list[ShownStretch]
+
+
+class ShowDocument(Head):
+    """`ringproof show --format json`."""
+
+    case: JudgedCase
+    ladder: ShownLadder
+    lamps: list[ShownLamp]
+
+
 PRINTED: dict[str, Any] = {
     "run": RunDocument | ErrorDocument,
     "list": ListDocument | MutantsDocument | ErrorDocument,
     "report": ReportDocument | ErrorDocument,
     "serve": ServeDocument | ErrorDocument,
+    "show": ShowDocument | ErrorDocument,
 }
 """What each command prints with `--format json`."""

@@ -113,7 +113,8 @@ class _Builder:
                 self._names[event["device"]] = event["phone"]
             if kind == "message":
                 state = lamps.get((event["phone"], event["t"]))
-                if state and event["direction"] == "in" and data[:7] == b"NOTIFY ":
+                fresh = (event["direction"], event["seen"]) == ("in", "new")
+                if state and fresh and data[:7] == b"NOTIFY ":
                     self._note(event["n"], Note("lamp", state))
             elif kind in ("control", "fence") and event["state"] == "arrived":
                 self._sign(event["message"], kind)
@@ -308,31 +309,31 @@ class _Picture:
         room = right - left - 1
         fits = cell_len(row.text) + 3 <= room
         if left == right:
-            return [before + self._lines({left: "○"}, f" {row.text}", left + 1), *self._noted(row)]
+            return [before + self._lines(f"○ {row.text}", left), *self._noted(row)]
         label = row.text if fits else ""
         shaft = f"─{label}".ljust(room - 1 - (cell_len(label) - len(label)), "┄" if row.kind == "media" else "─")
         arrow = f"{shaft}▶" if row.target != row.source and self._at[row.target] == right else f"◀{shaft}"
-        lines = [before + self._lines({}, arrow, left + 1)]
+        lines = [before + self._lines(arrow, left + 1)]
         if not fits:
-            lines.insert(0, " " * _MARGIN + self._lines({}, row.text, left + 2))
+            lines.insert(0, " " * _MARGIN + self._lines(row.text, left + 2))
         return [*lines, *self._noted(row)]
 
     def _at_api(self, row: Row) -> str:
         """A call of the API, which comes from outside the ladder: its text ends at the API's lifeline."""
         text = f"{row.text} ◀─" if row.source else f"{row.text} ─▶"
         text = _fitting(text, self._width - _MARGIN - self._step)
-        return self._lines({}, text, max(_MARGIN, self._at[API] - cell_len(text)))
+        return self._lines(text, max(_MARGIN, self._at[API] - cell_len(text)))
 
     def _noted(self, row: Row) -> list[str]:
         if not row.notes or row.phone not in self._at:
             return []
         text = ", ".join(f"lamp {note.state}" if note.kind == "lamp" else note.state for note in row.notes)
-        return [" " * _MARGIN + self._lines({}, f"({text})", self._at[row.phone] + 1)]
+        return [" " * _MARGIN + self._lines(f"({text})", self._at[row.phone] + 1)]
 
-    def _lines(self, signs: dict[int, str], text: str, at: int) -> str:
+    def _lines(self, text: str, at: int) -> str:
         """The lifelines with `text` over them from column `at` on, without the margin."""
         text = _fitting(text, self._width - at)
-        places = {place: "│" for place in self._at.values()} | signs
+        places = dict.fromkeys(self._at.values(), "│")
         line = "".join(places.get(column, " ") for column in range(_MARGIN, at)) + text
         return (line + "".join(places.get(c, " ") for c in range(at + cell_len(text), self._width))).rstrip()
 

@@ -6,7 +6,7 @@ Widths in the SVG are percentages, so it takes whatever room it is given without
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reports.lamps import Track, differences, pieces_of, strip, tracks_of
 from reports.view import CaseView
@@ -50,10 +50,13 @@ def charts_of(case: CaseView) -> list[Chart]:
     for event, _ in case.of_kind("subscription"):
         begins.setdefault((event["phone"], event["presentity"].lower(), event["event"]), event["t"])
     end = max((event["t"] for event, _ in case.of_kind("message", "call", "end")), default=case.begun)
+    names = {event["presentity"].lower(): event["phone"] for event, _ in case.of_kind("phone")}
     charts = []
     for key, truth_of in wanted.items():
         watcher, presentity, package = key
         truth, lamp = tracks_of(events, presentity, watcher, package=package, truth_of=truth_of)
+        if presentity in names:
+            truth = replace(truth, title=f"calls of {names[presentity]}")
         begin = min(begins.get(key, case.begun), end)
         charts.append(
             Chart(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from harness.verdicts import CaseVerdict
     from reports.ladder import Ladder
     from reports.lamp_chart import Chart
+
+_LISTED = "`ringproof report RUN` lists the cases"
 
 
 @click.command("show", short_help="Show a case of a Record: its ladder and its lamps.")
@@ -38,15 +41,15 @@ def command(place: str, width: int | None, format_: str) -> int:
     verdict = next((each for each in verdicts if each.address == address), None)
     if verdict is None:
         raise UsageError(f"{run}: no case {address!r} in this Record", _near(address, [v.address for v in verdicts]))
+    columns = width or shutil.get_terminal_size((100, 24)).columns
     try:
         [case] = [each for each in run_view(record, [verdict.as_json()]).cases if each.address == address]
         ladder, charts = ladder_of(case), charts_of(case)
-        columns = width or click.get_terminal_size()[0]
         parts = [as_text(ladder, columns), *(chart_text(chart, columns) for chart in charts)]
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise damaged(run, error) from error
     if format_ == "json":
-        print_document(_document(verdict, ladder, charts))
+        print_document(_document(verdict, run, ladder, charts))
     else:
         from harness.terminal import block
 
@@ -57,9 +60,7 @@ def command(place: str, width: int | None, format_: str) -> int:
 def _parted(place: str) -> tuple[Path, str]:
     run, colon, address = place.rpartition(":")
     if not colon or not run or not address:
-        raise UsageError(
-            f"{place!r} is not RUN:CASE", "for example out/latest:sync/flag-true; `ringproof report RUN` lists the cases"
-        )
+        raise UsageError(f"{place!r} is not RUN:CASE", f"for example out/latest:sync/flag-true; {_LISTED}")
     return Path(run), address
 
 
@@ -68,16 +69,16 @@ def _near(address: str, known: list[str]) -> str:
 
     points = [each for each in known if each.partition("[")[0] == address]
     near = points or difflib.get_close_matches(address, known, n=3, cutoff=0.4)
-    return f"there is {', '.join(near)}" if near else "`ringproof report RUN` lists the cases"
+    return f"there is {', '.join(near)}" if near else _LISTED
 
 
-def _document(verdict: CaseVerdict, ladder: Ladder, charts: list[Chart]) -> dict[str, Any]:
+def _document(verdict: CaseVerdict, run: Path, ladder: Ladder, charts: list[Chart]) -> dict[str, Any]:
     return document(
         "show",
         0,
-        case=verdict.as_json(),
+        case={**verdict.as_json(), "evidence": str(run)},
         ladder={
-            "columns": ladder.columns,
+            "columns": list(ladder.columns),
             "rows": [
                 {
                     "n": row.n,
@@ -86,7 +87,7 @@ def _document(verdict: CaseVerdict, ladder: Ladder, charts: list[Chart]) -> dict
                     "text": row.text,
                     "source": row.source,
                     "target": row.target,
-                    "signs": row.signs,
+                    "signs": list(row.signs),
                     "notes": [{"kind": note.kind, "state": note.state} for note in row.notes],
                 }
                 for row in ladder.rows

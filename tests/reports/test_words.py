@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.verdicts import Verdict
-from reports.words import MEANINGS, again, explanation, one_line, plain, worst
+from reports.words import MEANINGS, again, clean, explanation, one_line, plain, worst
 from tests.reports.made import HOSTILE, judged, run_of
 
 
@@ -66,3 +66,8 @@ def test_the_line_to_run_a_case_again() -> None:
     view = run_of(case, again=options)
     assert view.again(case) == "ringproof run 'presence/a[v2]' --seed 41 --target 'my target.yaml' --profile 5.0"
     assert again({"seed": 3}, ["mine", "mine/a"]) == "ringproof run mine mine/a --seed 3"
+
+
+@pytest.mark.parametrize(("text", "line"), [("Zoë 李", "Zoë 李"), ("a\n\u202eb", "a\\x0a\\x202eb"), ("", "")])
+def test_clean_text_is_one_line(text: str, line: str) -> None:
+    assert clean(text) == line
