@@ -67,6 +67,7 @@ class Call:
         self._keys: set[str] = set()
         self._invite_key = self._bye_key = ""
         self._why = (0, "")
+        self._parting = ""
         durations = {
             "answer": lambda _: self.answer_after,
             "cancel": lambda _: _WAIT_S,
@@ -176,10 +177,11 @@ class Call:
     def fire(self, event: str, now: float, reason: str = "", status: int = 0) -> None:
         """Take an event; `status` and `reason` are why, where that is reported."""
         self._why = (status, reason)
+        if event == "hang up":
+            self._parting = reason
         for action in self.machine.fire(event, now):
             self._do(action, now)
         if self.machine.ended:
-            self._talker.stop()
             self._line.release(*self._keys)
 
     def _do(self, action: str, now: float) -> None:
@@ -227,6 +229,9 @@ class Call:
     def _report(self, state: Calling) -> None:
         if not self.silent:
             status, reason = self._why
+            if state == "ended" and 200 <= status < 300:
+                # what we wanted before it was accepted or acknowledged
+                status, reason = 0, self._parting
             self._line.effects.append(Called(self.call_id, self.direction, state, status, reason, self.peer))
 
     @property

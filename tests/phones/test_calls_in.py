@@ -257,7 +257,7 @@ def test_who_hangs_up_before_the_ack_waits_for_it() -> None:
     assert desk.all_sent("BYE") == []
     desk.receive(within(desk, "ACK", 7))
     assert len(desk.all_sent("BYE")) == 1
-    assert [state for state, _, _ in desk.called()] == ["ringing", "ended"]
+    assert desk.called() == [("ringing", 180, "Ringing"), ("ended", 0, "hung up")]
     desk.run(1.0)
     assert desk.spoken() == []
 

@@ -210,7 +210,7 @@ def test_a_cancel_that_crosses_the_answer(early: bool) -> None:
     desk.do(desk.phone.calls.cancel)
     accept(desk)
     assert lines_of(desk.all_sent()) == ["INVITE", *(["CANCEL"] if early else []), "ACK", "BYE"]
-    assert desk.called()[-1][0] == "ended"
+    assert desk.called()[-1] == ("ended", 0, "cancelled")
     assert "talking" not in [state for state, _, _ in desk.called()]
     desk.answer(200, to=desk.all_sent("BYE")[0])
     desk.run(100.0)
