@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from harness import templates
 from harness.accounts import Device
 from harness.api_session import ApiSession
+from harness.call_claims import HearClaim
 from harness.claiming import Expect, Laws, Lit, Never, Order, parse_hears, parse_is, parse_passes, parse_receives
 from harness.claims import Claim, State
 from harness.evidence import is_call_from, is_check_sync
@@ -18,6 +21,7 @@ from harness.lamps import presentity_key
 from harness.loader import StepAt, claim_ids
 from harness.recorder import CaseRecorder
 from harness.step_facts import closing_claim
+from phones.calls import NoSuchCall
 from phones.fleet import RunningPhone
 from phones.phone import format_address
 from phones.sip.index import Message
@@ -26,6 +30,8 @@ from reports.record import Event
 PROBE_TIMEOUT_S = 5.0
 """How long a control or a fence may take to arrive."""
 _ECHO_LATENCIES = 4
+_SILENCE_S = 0.5
+"""How long a phone that is to be heard waits before it says something again."""
 
 
 @dataclass(slots=True)
@@ -192,8 +198,21 @@ class Watch:
         }
 
     async def _await_enough(self, claim: Claim) -> None:
+        if isinstance(claim, HearClaim):
+            await self._speak_up(claim)
         if not await self._recorder.until(lambda: claim.enough, lambda: claim.deadline):
             self._recorder.write("expired", claim=claim.id)
+
+    async def _speak_up(self, claim: HearClaim) -> None:
+        """Have a phone that is not heard talk again: the other side may have come only after its first words."""
+        while not claim.enough:
+            wait_until = min(self._recorder.now + _SILENCE_S, claim.deadline)
+            if await self._recorder.until(lambda: claim.enough, partial(float, wait_until)):
+                return
+            if self._recorder.now >= claim.deadline:
+                return
+            with suppress(NoSuchCall):
+                self._phones[claim.spec["other"]].running.talk()
 
     async def _listen(self, claims: list[Claim]) -> None:
         """Stay quiet for the longest lag, unless every claim has been broken before."""
