@@ -25,6 +25,7 @@ from harness.verdicts import CaseVerdict, Verdict
 from harness.virtual import VirtualLoop
 from harness.world import World, socket_world, virtual_world
 from reference_server.behaviour import Behaviour
+from reports import evidence
 from reports.record import SCHEMA, Event, RecordError, RecordWriter, link_latest
 from reports.secrets import Secrets
 
@@ -111,6 +112,7 @@ class Engine:
         writer: RecordWriter | None = None
         try:
             writer = RecordWriter(self.result.folder, self._secrets, self._recorder.consume)
+            evidence.clear(self.result.folder)
             self._recorder.start(writer)
             self._recorder.watcher = self._watch
             link_latest(self._options.out, self.result.folder)

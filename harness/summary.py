@@ -9,6 +9,7 @@ from harness.clauses import catalogue
 from harness.loader import selector_of
 from harness.terminal import MARKS, block, blocks, count_words, grouped, legend, promises, unclear_reasons
 from harness.verdicts import Verdict
+from reports.evidence import evidence_of
 from reports.words import again, plain
 
 if TYPE_CHECKING:
@@ -54,6 +55,6 @@ def _print_blocks(console: Console, result: RunResult, by_address: dict[str, Cas
     for verdict, alike in grouped(blocks(result.verdicts, interrupted=result.interrupted)):
         line = again(result.header, selector_of(by_address[verdict.address]))
         console.print()
-        console.print(block(verdict, line, result.folder))
+        console.print(block(verdict, line, evidence_of(result.folder, verdict.address)))
         if alike:
             console.print(plain(f"  also      {', '.join(each.address for each in alike)}"))

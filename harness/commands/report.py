@@ -51,6 +51,7 @@ def _document(
     record: Record, verdicts: list[CaseVerdict], changed: list[str], interrupted: bool, code: int, run: Path
 ) -> dict[str, Any]:
     from harness.verdicts import Verdict
+    from reports.evidence import evidence_of
 
     header = record.header
     return document(
@@ -64,7 +65,7 @@ def _document(
         cut=record.cut,
         interrupted=interrupted,
         verdicts={name.value: sum(each.verdict is name for each in verdicts) for name in Verdict},
-        cases=[{**each.as_json(), "evidence": str(run)} for each in verdicts],
+        cases=[{**each.as_json(), "evidence": str(evidence_of(run, each.address))} for each in verdicts],
         changed=changed,
     )
 
@@ -73,13 +74,14 @@ def _print(
     record: Record, verdicts: list[CaseVerdict], changed: list[str], verdicts_only: bool, interrupted: bool, run: Path
 ) -> None:
     from harness.terminal import block, blocks, count_words
+    from reports.evidence import evidence_of
     from reports.words import plain
 
     for verdict in verdicts:
         click.echo(plain(f"{verdict.verdict.value:<12} {verdict.address}"))
     if not verdicts_only:
         for verdict in blocks(verdicts, interrupted=interrupted):
-            click.echo("\n" + block(verdict, "", run))
+            click.echo("\n" + block(verdict, "", evidence_of(run, verdict.address)))
     click.echo(f"\n{count_words(verdicts)}")
     missing = len(record.header["cases"]) - len(verdicts)
     if record.cut:

@@ -33,6 +33,13 @@ if TYPE_CHECKING:
 @click.option("--until-fail", is_flag=True, help="begin no further round after one that is not fine; alone: for ever")
 @click.option("--slow", is_flag=True, help="also what is known to wait over 10 s by the clock")
 @click.option("--strict", is_flag=True, help="non_strict and inconclusive count as failures")
+@click.option(
+    "--evidence",
+    type=click.Choice(["failed", "all", "none"]),
+    default="failed",
+    show_default=True,
+    help="which cases get a folder below the run: explanation, ladder, API calls, capture",
+)
 @click.option("--seed", type=click.IntRange(0), help="repeat a run; default a new one, which is printed")
 @format_option
 @guarded("run")
@@ -52,6 +59,7 @@ def command(
     until_fail: bool,
     slow: bool,
     strict: bool,
+    evidence: str,
     seed: int | None,
     format_: str,
 ) -> int:
@@ -91,7 +99,8 @@ def command(
         "stop_at_first": stop_at_first,
         "slow": slow,
     }
-    from harness.exit_codes import exit_code, worst_code
+    from harness.evidence_folders import write_evidence
+    from harness.exit_codes import OUR_ERROR, exit_code, worst_code
     from harness.summary import print_summary
     from harness.terminal import LiveRun, cases_of, count_words, make_console
 
@@ -118,6 +127,11 @@ def command(
             strict=strict,
             left=bool(result.left or _unproved(selectors, result)),
         )
+        if evidence != "none":
+            problem = write_evidence(result, console.print, everything=evidence == "all")
+            # what was judged stands; but a run that was fine is not, when it cannot show what it was asked for
+            code = code or (OUR_ERROR if problem else code)
+            result.error = result.error or problem
         if many:
             console.print(f"round {number + 1}, seed {options['seed']}: {count_words(result.verdicts)}")
         rounds.append((result, dict(options), code))
@@ -172,11 +186,11 @@ def _document(
     result: RunResult, options: dict[str, Any], code: int, rounds: list[tuple[RunResult, dict[str, Any], int]]
 ) -> dict[str, Any]:
     from harness.verdicts import Verdict
+    from reports.evidence import evidence_of
 
     def counted(of: RunResult) -> dict[str, int]:
         return {name.value: sum(each.verdict is name for each in of.verdicts) for name in Verdict}
 
-    evidence = str(result.folder)
     return document(
         "run",
         code,
@@ -190,7 +204,9 @@ def _document(
         duration_s=result.duration_s,
         interrupted=result.interrupted,
         verdicts=counted(result),
-        cases=[{**each.as_json(), "evidence": evidence} for each in result.verdicts],
+        cases=[
+            {**each.as_json(), "evidence": str(evidence_of(result.folder, each.address))} for each in result.verdicts
+        ],
         left=result.left,
         rounds=[
             {"run": of.run_id, "seed": told["seed"], "exit_code": each, "verdicts": counted(of)}

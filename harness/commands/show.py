@@ -52,8 +52,9 @@ def command(place: str, width: int | None, format_: str) -> int:
         print_document(_document(verdict, run, ladder, charts))
     else:
         from harness.terminal import block
+        from reports.evidence import evidence_of
 
-        click.echo("\n\n".join([block(verdict, "", run), *parts]))
+        click.echo("\n\n".join([block(verdict, "", evidence_of(run, address)), *parts]))
     return 0
 
 
@@ -73,10 +74,12 @@ def _near(address: str, known: list[str]) -> str:
 
 
 def _document(verdict: CaseVerdict, run: Path, ladder: Ladder, charts: list[Chart]) -> dict[str, Any]:
+    from reports.evidence import evidence_of
+
     return document(
         "show",
         0,
-        case={**verdict.as_json(), "evidence": str(run)},
+        case={**verdict.as_json(), "evidence": str(evidence_of(run, verdict.address))},
         ladder={
             "columns": list(ladder.columns),
             "rows": [
