@@ -80,8 +80,9 @@ class Play:
             plan=[{"claim": c, "step": c, "text": f"step {c}", "clauses": about} for c, about in self.plan.items()],
             encrypted=encrypted,
         )
-        for phone in ("desk", "lobby"):
-            self._write("phone", phone=phone, aor=f"sip:{phone}@r", contact=NEW, device="d")
+        for tone, phone in zip((400, 500, 600), ("desk", "lobby", "watcher"), strict=True):
+            aor = f"sip:{phone}@r"
+            self._write("phone", phone=phone, aor=aor, contact=NEW, device="d", presentity=aor, tone=tone)
 
     def _write(self, kind: str, data: bytes = b"", **fields: Any) -> int:
         n = len(self.events)
@@ -119,22 +120,24 @@ class Play:
 
     def control(self, *, phone: str = "desk", contact: str = NEW, arrives: bool = True, latency: float = 0.01) -> Play:
         """A control, with its NOTIFY."""
-        self._write("control", phone=phone, contact=contact, state="started", token="")
+        self._write("control", phone=phone, contact=contact, state="started", token="", of="")
         self.wait(latency)
         n = self.message(notify(call_id="control"), phone=phone) if arrives else None
         state = "arrived" if arrives else "missed"
-        self._write("control", phone=phone, contact=contact, state=state, token="", message=n, latency=latency)
+        said: dict[str, Any] = {"contact": contact, "state": state, "token": "", "of": ""}
+        self._write("control", phone=phone, **said, message=n, latency=latency)
         return self
 
     def fence(self, *, phone: str = "desk", contact: str = NEW, arrives: bool = True) -> Play:
         """A fence, with its INVITE."""
         self._tokens += 1
         token = f"90000{self._tokens}"
-        self._write("fence", phone=phone, contact=contact, state="started", token=token)
+        self._write("fence", phone=phone, contact=contact, state="started", token=token, of="")
         self.wait(0.01)
         n = self.message(invite(token), phone=phone) if arrives else None
         state = "arrived" if arrives else "missed"
-        self._write("fence", phone=phone, contact=contact, state=state, token=token, message=n, latency=0.01)
+        said: dict[str, Any] = {"contact": contact, "state": state, "token": token, "of": ""}
+        self._write("fence", phone=phone, **said, message=n, latency=0.01)
         return self
 
     def request(self, role: str = "stimulus", *, identifier: str = "r-1") -> Play:

@@ -162,7 +162,7 @@ WRONG: list[tuple[str, str, tuple[int, int], str, str]] = [
         "unknown name 'desc'",
         "did you mean 'desk'?",
     ),
-    ("template part", HEAD + "  - request: GET /{{ desk.ulr }}\n", (7, 5), "desk has no 'ulr'; it has aor,", ""),
+    ("template part", HEAD + "  - request: GET /{{ desk.ulr }}\n", (7, 5), "desk has no 'ulr'; it has address, aor, contact,", ""),
     ("template phone", HEAD + "  - request: GET /{{ desk }}\n", (7, 5), "desk is no text; say desk.", ""),
     ("template in data", HEAD + "  - request: GET /\n    data: {a: ['{{ x }}']}\n", (7, 5), "unknown name 'x'", ""),
     ("template in where", HEAD + "  - expect: desk receives NOTIFY\n    where: {A: '{{ x }}'}\n", (7, 5), "'x'", ""),
@@ -365,7 +365,7 @@ def test_files_are_found(tmp_path: Path) -> None:
 
 
 def test_the_catalogue() -> None:
-    assert {chapter_of(name) for name in catalogue()} == {"SYNC", "API", "SEC", "SIP"}
+    assert {chapter_of(name) for name in catalogue()} == {"PID", "CALL", "SYNC", "PRES", "API", "SEC", "SIP"}
     assert catalogue()["API-02"].encrypted
     assert catalogue()["SYNC-16"].unclear
 
