@@ -18,7 +18,7 @@ _CLEAR = 0.8
 
 
 class StateClaim(Claim):
-    """A phone gets to a state: calling, ringing, talking, or idle."""
+    """A phone gets to a state: calling, ringing, talking, or idle: the call that it had is over."""
 
     def __init__(self, event: Event, phone: PhoneHistory, stimulus_t: float) -> None:
         super().__init__(event)
@@ -30,10 +30,10 @@ class StateClaim(Claim):
     def look(self) -> None:
         """See what the phone does now."""
         state, event = self._phone.call_state()
-        if self.state is not State.OPEN:
+        if self.state is not State.OPEN or event is None:
             return
-        if state == self.spec["state"] and (event is None or event["t"] <= self.deadline + 1e-9):
-            decisive = [event["message"]] if event is not None and event["message"] is not None else []
+        if state == self.spec["state"] and event["t"] <= self.deadline + 1e-9:
+            decisive = [event["message"], event["n"]] if self._phone.bears(event) else [event["n"]]
             self.settle(State.MET, actual=self.expected, decisive=decisive)
 
     def expired(self, event: Event) -> None:
@@ -45,16 +45,21 @@ class StateClaim(Claim):
         if last is not None and last["status"]:
             actual += f" ({last['status']} {last['reason']})"
         decisive = [last["n"]] if last is not None else []
-        self.settle(State.BROKEN, actual=actual, why=f"it is {state}, not {self.spec['state']}", decisive=decisive)
+        if state != self.spec["state"]:
+            self.settle(State.BROKEN, actual=actual, why=f"it is {state}, not {self.spec['state']}", decisive=decisive)
+        elif last is not None:
+            why = f"it came too late; {self.spec['within']:g} s were allowed"
+            self.settle(State.BROKEN, actual=actual, why=why, decisive=decisive)
+        else:
+            why = "it never had a call: claim with `never` that none comes"
+            self.settle(State.UNPROVED, actual=actual, why=why)
 
 
 class HearClaim(Claim):
-    """The tone of one phone reaches another as RTP."""
+    """The tone of one phone reaches another as RTP, from the claim on: what was heard before may be of another call."""
 
-    def __init__(self, event: Event, phone: PhoneHistory, other: PhoneHistory, stimulus_t: float) -> None:
+    def __init__(self, event: Event, other: PhoneHistory, stimulus_t: float) -> None:
         super().__init__(event)
-        self._floor = phone.window
-        self._phone = phone
         self._other = other
         self.deadline = stimulus_t + float(self.spec["within"])
         self._found: list[int] = []
@@ -62,12 +67,10 @@ class HearClaim(Claim):
         self.expected = (
             f"{self.spec['phone']} hears {self.spec['other']} ({other.tone} Hz) within {self.spec['within']:g} s"
         )
-        for each, data in phone.heard:
-            self.heard(each, data)
 
     def heard(self, event: Event, data: bytes) -> None:
         """Judge an RTP packet that reached the phone."""
-        if self.state is not State.OPEN or event["n"] <= self._floor or event["t"] > self.deadline + 1e-9:
+        if self.state is not State.OPEN or event["t"] > self.deadline + 1e-9:
             return
         try:
             packet = RtpPacket.parse(data)
@@ -132,9 +135,13 @@ class OrderClaim(Claim):
         messages = history.arrivals if line["way"] == "receives" else history.sent
         return next((each for each in messages if self._fits(each, line, history)), None)
 
+    def _in_time(self, arrival: Arrival) -> bool:
+        """Whether it passed in the window, and at a Contact that the phone has not left."""
+        return arrival.n > self._floor and arrival.t <= self.deadline + 1e-9 and arrival.event["contact"] == "current"
+
     def _fits(self, arrival: Arrival, line: Mapping[str, Any], history: PhoneHistory) -> bool:
         message = arrival.message
-        if arrival.n <= self._floor or message is None or arrival.event["seen"] not in ("new", "stray"):
+        if message is None or not self._in_time(arrival) or arrival.event["seen"] not in ("new", "stray"):
             return False
         what = line["what"]
         if what.isdigit():

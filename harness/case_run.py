@@ -26,6 +26,7 @@ from harness.recorder import CaseRecorder, RunRecorder
 from harness.scenario import PhoneSpec
 from harness.step_facts import clauses_of
 from harness.steps import (
+    QUIET,
     Control,
     Create,
     Expire,
@@ -313,7 +314,7 @@ class CaseRun:
     async def _step(self, at: StepAt) -> None:
         step = at.step
         said = {"step": at.number, "line": at.position.line, "text": at.text}
-        said |= {"stimulus": not isinstance(step, Wait | Mark | Expire)}
+        said |= {"stimulus": not isinstance(step, QUIET)}
         self._recorder.write("step", **said, phase="start")
         if await self._phone_steps.run(at):
             pass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
@@ -45,7 +45,7 @@ class Claim:
     @property
     def closes(self) -> bool:
         """Whether it claims that nothing more comes, so that control, fence and lag must close it."""
-        return False
+        return bool(self.spec.get("closes"))
 
     @property
     def listener(self) -> str:
@@ -73,23 +73,22 @@ class Claim:
         self.decisive = decisive if decisive is not None else self.decisive
 
 
-def closing_of(claim: Claim, phone: PhoneHistory, event: Event, *, what: str = "") -> Closing | str:
+def closing_of(
+    claim: Claim, phone: PhoneHistory, event: Event, *, fits: Callable[[Event], bool] = lambda control: True
+) -> Closing | str:
     """Whether the Record bears out that a count is closed, or why it does not (design: counts are closed, not slept).
 
-    `what` names the kind of control that is wanted, '' for any.
+    Both control and fence have to have come to where the phone is. `fits` says which controls are of the right kind.
     """
     fence = phone.fence_behind(max(claim.n, phone.acted))
-    contact = fence["contact"] if fence else phone.contact
-    controls = [
-        each
-        for each in phone.controls
-        if each["state"] == "arrived" and each["n"] < claim.n and what in ("", each.get("of", ""))
-    ]
-    control = next((each for each in reversed(controls) if each["contact"] == contact), None)
+    controls = [each for each in phone.controls if each["n"] < claim.n and fits(each)]
+    arrived = [each for each in controls if each["state"] == "arrived"]
+    control = next((each for each in reversed(arrived) if each["contact"] == phone.contact), None)
     if control is None:
-        said = "its control did not arrive" if phone.controls else "there was no control"
-        return f"nothing proves that {claim.listener} could be reached at {contact}: {said}"
-    if fence is None:
+        said = "its control did not arrive" if controls else "there was no control"
+        said = "its control came to another Contact" if arrived else said
+        return f"nothing proves that {claim.listener} could be reached at {phone.contact}: {said}"
+    if fence is None or fence["contact"] != phone.contact:
         return "the fence did not arrive, so what was sent before it may still be on its way"
     lag = claim.spec["lag"]
     wanted = max(lag if lag is not None else 4 * control["latency"], 4 * control["latency"])
@@ -205,11 +204,6 @@ class WireClaim(Claim):
         for arrival in phone.arrivals:
             self.arrival(arrival)
 
-    @property
-    def closes(self) -> bool:
-        """As the step says: a count or a `never`."""
-        return bool(self.spec["closes"])
-
     def _expectation(self) -> str:
         where = ", ".join(f"{name} {say(matcher)}" for name, matcher in self.spec["where"].items())
         kind = f"{self.spec['what']}" + (f" with {where}" if where else "")
@@ -242,6 +236,9 @@ class WireClaim(Claim):
             return
         if not self._fits(arrival) or self._phone.is_fence(arrival):
             return
+        if self.closes and self._is_of_fence(arrival):
+            self._unproved("a NOTIFY came of a lamp that our own fence has lit, so nobody knows whether it counts")
+            return
         if arrival.event["contact"] == "former":
             self._former.append(arrival)
             if self.closes:
@@ -260,6 +257,14 @@ class WireClaim(Claim):
             self._break(alike)
         elif not self.closes and self.enough:
             self.settle(State.MET, actual=self._say_found(), decisive=[each.n for each in self.found])
+
+    def _is_of_fence(self, arrival: Arrival) -> bool:
+        """Whether a NOTIFY may tell of the fence call with which this claim is closed."""
+        message = arrival.message
+        watched = self._phone.lamps.subscription(message.call_id) if message is not None else None
+        return watched is not None and any(
+            other.lit_since(watched.presentity, self.n) for other in self._phones.values()
+        )
 
     def _too_many_or_late(self) -> None:
         total = len(self.found) + len(self._late)

@@ -40,14 +40,11 @@ class PhoneHistory:
     """What it sent itself."""
 
     lamps: PhoneLamps = field(default_factory=PhoneLamps)
-    call_ids: dict[int, str] = field(default_factory=dict)
-    """Number of each message, in and out, to its Call-ID."""
+    messages: dict[int, Message] = field(default_factory=dict)
+    """Every readable message, in and out, by its number."""
 
     calls: dict[str, list[Event]] = field(default_factory=dict)
     """Call-ID to the states that the call went through."""
-
-    heard: list[tuple[Event, bytes]] = field(default_factory=list)
-    """RTP that reached it."""
 
     tone: int = 0
     """What it sends itself, in Hz."""
@@ -55,6 +52,9 @@ class PhoneHistory:
     controls: list[Event] = field(default_factory=list)
     fences: list[Event] = field(default_factory=list)
     contact: str = ""
+    presentity: str = ""
+    """Whose lamp its calls light, as lamps compare it."""
+
     window: int = -1
     """Events up to this number belong to earlier claims."""
 
@@ -65,6 +65,16 @@ class PhoneHistory:
         """The first fence that was asked for behind record number `n` and arrived."""
         asked = {each["token"] for each in self.fences if each["state"] == "started" and each["n"] > n}
         return next((each for each in self.fences if each["state"] == "arrived" and each["token"] in asked), None)
+
+    def lit_since(self, presentity: str, n: int) -> bool:
+        """Whether a fence of this phone was asked for behind record number `n`, and so lit the lamp of `presentity`."""
+        lit = self.presentity == presentity
+        return lit and any(each["state"] == "started" and each["n"] > n for each in self.fences)
+
+    def bears(self, event: Event) -> bool:
+        """Whether the message that an event of a call or subscription rests on is in the Record, and is of it."""
+        message = self.messages.get(event["message"])
+        return message is not None and message.call_id == event["call_id"]
 
     def call_state(self) -> tuple[str, Event | None]:
         """What the phone does, the most important of its calls first, and the event since which it does."""

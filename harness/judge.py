@@ -13,9 +13,13 @@ from harness.claims import Claim, RegistrationClaim, ReplyClaim, State, WireClai
 from harness.evidence import is_call_from, is_check_sync
 from harness.history import Arrival, PhoneHistory, read_message
 from harness.lamp_claims import LampClaim, LawClaim, SubscriptionClaim
+from harness.lamps import presentity_key
 from harness.verdicts import CaseVerdict, ClauseVerdict, Verdict, worst
 from phones.sip.index import Message
 from reports.record import WITH_BYTES, Event, Record
+
+_ENDS_ALONE = frozenset({"unanswered", "cancelled", "forgotten", "moved"})
+"""Why a call may end without a message."""
 
 _OF_STATE = {State.MET: Verdict.PASS, State.BROKEN: Verdict.FAIL, State.UNPROVED: Verdict.INCONCLUSIVE}
 
@@ -42,6 +46,7 @@ class CaseJudge:
         self._story: list[tuple[Event, bytes]] = []
         self._last_t = float(event["t"])
         self._lamp_floors: dict[tuple[str, str, str], int] = {}
+        self._fence_floors: dict[str, int] = {}
 
     def feed(self, event: Event, data: bytes) -> None:
         """Take the next event of this case; `data` are the bytes of a message.
@@ -66,9 +71,9 @@ class CaseJudge:
         return self._claims[claim_id]
 
     def arrived(self, phone: str, after: int, wanted: Callable[[Message], bool]) -> Arrival | None:
-        """The first message at `phone` behind record number `after` that is `wanted`, transactions counted once."""
+        """The first message behind record number `after` that is `wanted` and was taken by `phone` where it is."""
         for arrival in self._phone(phone).arrivals:
-            if arrival.n > after and arrival.event["seen"] == "new" and arrival.message and wanted(arrival.message):
+            if arrival.n > after and _reached(arrival) and arrival.message and wanted(arrival.message):
                 return arrival
         return None
 
@@ -79,6 +84,11 @@ class CaseJudge:
     def phone_state(self, phone: str) -> str:
         """What `phone` does: calling, ringing, talking or idle."""
         return self._phone(phone).call_state()[0]
+
+    def lights(self, phone: str, watcher: str) -> bool:
+        """Whether a call to `phone` may show on a lamp of `watcher`."""
+        presentity = self._phone(phone).presentity
+        return any(each.presentity == presentity for each in self._phone(watcher).lamps.subscriptions)
 
     def _phone(self, name: str) -> PhoneHistory:
         return self._phones.setdefault(name, PhoneHistory(acted=self._acted))
@@ -91,17 +101,18 @@ class CaseJudge:
     def _on_phone(self, event: Event, _: bytes) -> None:
         phone = self._phone(event["phone"])
         phone.contact = event["contact"]
+        phone.presentity = presentity_key(event["presentity"])
         phone.tone = event["tone"]
 
     def _on_message(self, event: Event, data: bytes) -> None:
         phone = self._phone(event["phone"])
         arrival = Arrival(event, read_message(data))
         if arrival.message is not None:
-            phone.call_ids[event["n"]] = arrival.message.call_id
+            phone.messages[event["n"]] = arrival.message
         if event["direction"] == "out":
             phone.sent.append(arrival)
             if arrival.message is not None and event["seen"] == "new":
-                phone.lamps.sent(arrival.message)
+                phone.lamps.sent(event, arrival.message)
         else:
             self._arrived(phone, arrival)
         for claim in self._claims.values():
@@ -115,13 +126,13 @@ class CaseJudge:
             call_id = arrival.message.call_id
             if call_id not in self._trace:
                 self._trace.append(call_id)
-        taken = arrival.message is not None and event["seen"] == "new" and event["contact"] == "current"
+        taken = arrival.message is not None and _reached(arrival)
         if taken and arrival.message is not None:
             phone.lamps.received(event, arrival.message)
         for claim in self._claims.values():
             if isinstance(claim, WireClaim) and claim.spec["phone"] == name:
                 claim.arrival(arrival)
-            elif isinstance(claim, LampClaim) and taken and claim.spec["phone"] == name:
+            elif isinstance(claim, LampClaim | LawClaim) and taken and claim.spec["phone"] == name:
                 claim.look()
             elif isinstance(claim, SubscriptionClaim) and taken:
                 claim.notified(name, phone)
@@ -129,15 +140,14 @@ class CaseJudge:
     def _on_media(self, event: Event, data: bytes) -> None:
         if event["direction"] != "in":
             return
-        self._phone(event["phone"]).heard.append((event, data))
         for claim in self._claims.values():
             if isinstance(claim, HearClaim) and claim.spec["phone"] == event["phone"]:
                 claim.heard(event, data)
 
     def _on_call(self, event: Event, _: bytes) -> None:
         phone = self._phone(event["phone"])
-        # a state rests on a message of its call; only an end may come from a timer
-        if event["state"] != "ended" and phone.call_ids.get(event["message"]) != event["call_id"]:
+        # a state rests on a message of its call; an end may come from time, or from a loss of power or address
+        if not phone.bears(event) and (event["state"] != "ended" or event["reason"] not in _ENDS_ALONE):
             return
         phone.calls.setdefault(event["call_id"], []).append(event)
         for claim in self._claims.values():
@@ -157,8 +167,8 @@ class CaseJudge:
 
     def _answered(self, phone: PhoneHistory, event: Event) -> bool:
         """Whether the response that a `subscription` event rests on is in the Record."""
-        answers = (each.message for each in phone.arrivals if each.message and not each.message.is_request)
-        return any(m.call_id == event["call_id"] and m.status == event["status"] for m in answers)
+        message = phone.messages.get(event["message"])
+        return phone.bears(event) and message is not None and message.status == event["status"]
 
     def _on_registration(self, event: Event, _: bytes) -> None:
         if event["status"] and not self._delivered(self._phone(event["phone"]), event):
@@ -171,8 +181,11 @@ class CaseJudge:
     def _on_step(self, event: Event, _: bytes) -> None:
         if event["phase"] == "start" and event["stimulus"]:
             self._seal()
-        if event["phase"] == "end" and isinstance(claim := self._claims.get(event["step"]), RegistrationClaim):
+        claim = self._claims.get(event["step"])
+        if event["phase"] == "end" and isinstance(claim, RegistrationClaim | SubscriptionClaim):
             claim.step_ended()
+        if event["phase"] == "start" and event["stimulus"]:
+            self._seal()
         if event["phase"] == "end" and event["stimulus"]:
             self._stimulus_t = event["t"]
             self._act(event)
@@ -214,10 +227,10 @@ class CaseJudge:
         if kind == "state":
             return StateClaim(event, phone, since)
         if kind == "hear":
-            return HearClaim(event, phone, self._phone(spec["other"]), since)
+            return HearClaim(event, self._phone(spec["other"]), since)
         if kind == "lamp":
-            floor = self._lamp_floors.get(_lamp_of(spec), -1)
-            return LampClaim(event, phone, since, max(floor, self._mark))
+            floors = (self._lamp_floors.get(_lamp_of(spec), -1), self._fence_floors.get(spec["presentity"], -1))
+            return LampClaim(event, phone, since, max(*floors, self._mark))
         if kind == "laws":
             return LawClaim(event, phone)
         return WireClaim(event, phone, since, self._phones)
@@ -230,6 +243,8 @@ class CaseJudge:
         claim.closed(event)
         if isinstance(claim, LampClaim):
             self._lamp_floors[_lamp_of(claim.spec)] = event["n"]
+        # its fence was a call to the listener, which others may have seen
+        self._fence_floors[self._phone(claim.listener).presentity] = event["n"]
 
     def _on_control(self, event: Event, _: bytes) -> None:
         self._seal()
@@ -244,12 +259,20 @@ class CaseJudge:
         if event["state"] == "arrived" and not self._delivered(phone, event):
             return
         phone.fences.append(event)
+        if event["state"] == "started":
+            # a call of our own: what has been closed before does not stand for what it brings
+            self._seal()
+            for claim in self._claims.values():
+                if isinstance(claim, LampClaim):
+                    claim.fenced(phone, event["phone"])
 
     def _delivered(self, phone: PhoneHistory, event: Event) -> bool:
         """Whether the message that a control, fence or registration rests on is in the Record, and is such a one."""
         arrival = next((arrival for arrival in phone.arrivals if arrival.n == event["message"]), None)
         message = arrival.message if arrival else None
-        if message is None:
+        if arrival is None or message is None:
+            return False
+        if event["kind"] != "registration" and not _reached(arrival):
             return False
         if event["kind"] == "control" and event["of"]:
             return message.is_request and message.method == "NOTIFY" and message.call_id == event["token"]
@@ -275,7 +298,7 @@ class CaseJudge:
 
     def _seal(self) -> None:
         for claim in self._claims.values():
-            if isinstance(claim, WireClaim | LampClaim):
+            if isinstance(claim, WireClaim | LampClaim | LawClaim):
                 claim.seal()
 
     def doubt(self, record: Record) -> None:
@@ -449,6 +472,11 @@ class CaseJudge:
                 clause, Verdict.INCONCLUSIVE, "over HTTPS the API did not do what this case asks of it"
             )
         return ClauseVerdict(clause, Verdict.PASS)
+
+
+def _reached(arrival: Arrival) -> bool:
+    """Whether the phone took a message, for the first time and at the Contact where it is."""
+    return bool(arrival.event["seen"] == "new" and arrival.event["contact"] == "current")
 
 
 def _lamp_of(spec: dict[str, Any]) -> tuple[str, str, str]:

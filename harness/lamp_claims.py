@@ -6,7 +6,7 @@ import itertools
 
 from harness.claims import Claim, State, closing_of
 from harness.history import PhoneHistory
-from harness.lamps import Point
+from harness.lamps import Point, Subscription, presentity_key
 from harness.verdicts import Closing
 from reports.record import Event
 
@@ -16,6 +16,8 @@ class LampClaim(Claim):
 
     `goes` is everything that it shows, from what it showed at that point; `stays` is that with one state. Both are
     closed like counts: control is the NOTIFY that came when the watcher subscribed. `becomes` only waits.
+
+    A closed window is still looked at until the next stimulus: `seal` ends it for good.
     """
 
     def __init__(self, event: Event, phone: PhoneHistory, stimulus_t: float, floor: int) -> None:
@@ -30,14 +32,9 @@ class LampClaim(Claim):
         self.look()
 
     @property
-    def closes(self) -> bool:
-        """Everything but `becomes`."""
-        return bool(self.spec["how"] != "becomes")
-
-    @property
     def enough(self) -> bool:
         """Whether it shows what it is to show at last."""
-        return self.state is not State.OPEN or self._states() == self._wanted
+        return self.state is not State.OPEN or (self.closes and self._states() == self._wanted)
 
     def _expectation(self) -> str:
         lamp = f"lamp of {self.spec['of']} on {self.spec['phone']}"
@@ -57,6 +54,17 @@ class LampClaim(Claim):
     def _states(self) -> list[str]:
         states = [point.state.value for point in self._points()]
         return [state for state, _ in itertools.groupby(states)]
+
+    @property
+    def _subscription(self) -> Subscription | None:
+        return self._phone.lamps.newest(self.spec["presentity"], self.spec["event"])
+
+    def fenced(self, other: PhoneHistory, name: str) -> None:
+        """A fence of a phone has been asked for: a call, which may show on this very lamp."""
+        if self.state is State.OPEN and self.closes and other.lit_since(self.spec["presentity"], self.n):
+            why = f"the fence of {name} lights this lamp itself: no count of it can be closed"
+            self.settle(State.UNPROVED, actual=self._say(), why=why)
+            self._sealed = True
 
     def look(self) -> None:
         """See what the lamp shows now."""
@@ -103,12 +111,16 @@ class LampClaim(Claim):
         if self.enough:
             return
         points = self._points()
-        if not points:
+        if self._subscription is None:
+            why = f"{self.spec['phone']} does not watch {self.spec['presentity']}"
+            self.settle(State.UNPROVED, actual=self._say(), why=why)
+        elif not points:
             self._break(points, "no NOTIFY has ever come")
-            return
-        last = points[-1]
-        since = f"since {event['t'] - last.t:.1f} s"
-        self._break(points, f"still {last.state.value}, {since}{self._law()}")
+        elif not self.closes and points[-1].state.value == self._wanted[0]:
+            self._break(points, f"it came too late; {self.spec['within']:g} s were allowed")
+        else:
+            since = f"since {event['t'] - points[-1].t:.1f} s"
+            self._break(points, f"still {points[-1].state.value}, {since}{self._law()}")
 
     def seal(self) -> None:
         """A new stimulus begins: what the lamp shows from now on is not this claim's."""
@@ -121,7 +133,17 @@ class LampClaim(Claim):
         if not self.enough:
             self.expired(event)
             return
-        closing = closing_of(self, self._phone, event, what=self.spec["presentity"])
+        subscription = self._subscription
+        closing = closing_of(
+            self,
+            self._phone,
+            event,
+            fits=lambda control: (
+                subscription is not None
+                and control["of"] == subscription.presentity
+                and control["token"] in ("", subscription.call_id)
+            ),
+        )
         if isinstance(closing, Closing):
             self.closing = closing
             decisive = [*(point.n for point in self._points()), closing.control, closing.fence]
@@ -131,55 +153,93 @@ class LampClaim(Claim):
 
 
 class LawClaim(Claim):
-    """Every NOTIFY of every subscription of a phone kept the laws up to here (RFC 6665 4.1.3, RFC 4235 4.1)."""
+    """Every NOTIFY of every subscription of a phone keeps the laws (RFC 6665 4.1.3, RFC 4235 4.1).
+
+    "Nothing follows the end" is a count like any other, and closed like them.
+    """
 
     def __init__(self, event: Event, phone: PhoneHistory) -> None:
         super().__init__(event)
-        subscriptions = phone.lamps.subscriptions
-        count = sum(len(each.notifies) for each in subscriptions)
+        self._phone = phone
+        self._sealed = False
         self.expected = f"CSeq and version of {self.spec['phone']}'s NOTIFYs only rise, and nothing follows the end"
-        actual = f"{count} NOTIFYs in {len(subscriptions)} subscriptions"
-        broken = sorted(pair for each in subscriptions for pair in each.broken)
-        if broken:
-            self.settle(State.BROKEN, actual=actual, why=broken[0][1], decisive=[n for n, _ in broken])
-        elif not any(len(each.notifies) > 1 for each in subscriptions):
-            self.settle(State.UNPROVED, actual=actual, why="no subscription had two NOTIFYs to compare")
+        self.look()
+
+    @property
+    def enough(self) -> bool:
+        """Nothing has to come."""
+        return True
+
+    def _say(self) -> str:
+        subscriptions = self._phone.lamps.subscriptions
+        return f"{sum(len(each.notifies) for each in subscriptions)} NOTIFYs in {len(subscriptions)} subscriptions"
+
+    def look(self) -> None:
+        """See whether a law has been broken by now."""
+        broken = sorted(pair for each in self._phone.lamps.subscriptions for pair in each.broken)
+        if broken and not self._sealed:
+            self.settle(State.BROKEN, actual=self._say(), why=broken[0][1], decisive=[n for n, _ in broken])
+
+    def seal(self) -> None:
+        """A new stimulus begins: what comes from now on is not this claim's."""
+        self._sealed = self._sealed or self.state is not State.OPEN
+
+    def closed(self, event: Event) -> None:
+        """The engine says that control, fence and lag are done."""
+        if self.state is not State.OPEN:
+            return
+        compared = next((each.notifies[:2] for each in self._phone.lamps.subscriptions if len(each.notifies) > 1), None)
+        if compared is None:
+            self.settle(State.UNPROVED, actual=self._say(), why="no subscription had two NOTIFYs to compare")
+            return
+        closing = closing_of(self, self._phone, event)
+        if isinstance(closing, Closing):
+            self.closing = closing
+            decisive = [*compared, closing.control, closing.fence]
+            self.settle(State.MET, actual=f"{self._say()}, all in order", decisive=decisive)
         else:
-            decisive = [n for each in subscriptions for n in each.notifies]
-            self.settle(State.MET, actual=f"{actual}, all in order", decisive=decisive)
+            self.settle(State.UNPROVED, actual=self._say(), why=closing)
 
 
 class SubscriptionClaim(Claim):
-    """Subscriptions end in a state. An active one has had its first NOTIFY."""
+    """Subscriptions end in a state. An active one was granted, and a NOTIFY has come with it."""
 
     def __init__(self, event: Event) -> None:
         super().__init__(event)
         self._waiting: dict[str, list[Event]] = {name: [] for name in self.spec["phones"]}
+        self._over = False
         status = f" with {self.spec['status']}" if self.spec["status"] else ""
         notified = ", with a NOTIFY" if self.spec["outcome"] == "active" else ""
         self.expected = f"{', '.join(self._waiting)}: subscription {self.spec['outcome']}{status}{notified}"
 
     def subscription(self, event: Event, phone: PhoneHistory) -> None:
         """Judge a `subscription` event."""
-        name = event["phone"]
-        same = event["presentity"].lower() == self.spec["presentity"] and event["event"] == self.spec["event"]
-        if name not in self._waiting or self.state is not State.OPEN or not same:
+        name, outcome = event["phone"], self.spec["outcome"]
+        same = presentity_key(event["presentity"]) == self.spec["presentity"] and event["event"] == self.spec["event"]
+        if name not in self._waiting or self.state is not State.OPEN or self._over or not same:
             return
         said = f"{name} {event['state']}" + (f" ({event['status']} {event['reason']})" if event["status"] else "")
         wanted = self.spec["status"]
-        if event["state"] != self.spec["outcome"] or (wanted and event["status"] != wanted):
+        # a refresh that was answered 500 leaves the subscription active, but is no success
+        granted = 200 <= event["status"] < 300 or outcome != "active"
+        if event["state"] != outcome or not granted or (wanted and event["status"] != wanted):
             why = f"{said}, where {self.expected} was claimed"
             self.settle(State.BROKEN, actual=said, why=why, decisive=[event["n"]])
+            return
+        if outcome != "unanswered" and not phone.bears(event):
+            self.settle(State.UNPROVED, actual=said, why=f"{name} had no subscription that could end")
             return
         self._waiting[name].append(event)
         self.notified(name, phone)
 
     def notified(self, name: str, phone: PhoneHistory) -> None:
         """See whether the first NOTIFYs have come, too."""
-        if self.state is not State.OPEN:
+        if self.state is not State.OPEN or self._over:
             return
         if self.spec["outcome"] != "active":
             if all(self._waiting.values()):
+                ends = [each for events in self._waiting.values() for each in events]
+                self.decisive = [n for each in ends for n in (each["message"], each["n"]) if n is not None]
                 self._met()
             return
         for each in self._waiting.get(name, []):
@@ -189,6 +249,10 @@ class SubscriptionClaim(Claim):
                 self.decisive = [*self.decisive, fresh[0], each["n"]]
         if all(any(each["n"] in self.decisive for each in events) for events in self._waiting.values()):
             self._met()
+
+    def step_ended(self) -> None:
+        """What happens to subscriptions from now on is not this step's."""
+        self._over = True
 
     def _met(self) -> None:
         self.settle(State.MET, actual=self.expected, decisive=self.decisive)

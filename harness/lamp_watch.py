@@ -56,7 +56,7 @@ class LampWatch:
     def sent(self, phone: str, sent: Transmit, local: Address, now: float) -> None:
         """The phone sent a message."""
         if sent.kind == "new" and sent.data.startswith(b"SUBSCRIBE "):
-            self.lamps.sent(Message.parse(sent.data))
+            self.lamps.sent({"n": self._count, "t": now - self.started}, Message.parse(sent.data))
 
     def changed(self, phone: str, changed: Changed, contact: Address, now: float) -> None:
         """The registration changed."""
@@ -64,8 +64,8 @@ class LampWatch:
 
     def subscribed(self, phone: str, subscribed: Subscribed, now: float) -> None:
         """A subscription changed."""
-        event = {"n": self._count, "t": now - self.started, "call_id": subscribed.call_id, "state": subscribed.state}
-        self.lamps.ended(event)
+        said = {"call_id": subscribed.call_id, "state": subscribed.state, "reason": subscribed.reason}
+        self.lamps.ended({"n": self._count, "t": now - self.started, **said})
         if subscribed.state == "active":
             self.active.add(subscribed.presentity)
         else:

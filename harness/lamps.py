@@ -40,6 +40,8 @@ class Subscription:
     """Numbers of the NOTIFYs that were taken in."""
     broken: list[tuple[int, str]] = field(default_factory=list)
     """Laws that NOTIFYs broke: number of the event, and which."""
+    forgotten: bool = False
+    """Whether the phone lost it without a word: what still comes for it is nobody's."""
 
 
 class PhoneLamps:
@@ -50,19 +52,22 @@ class PhoneLamps:
         self._newest: dict[tuple[str, str], Subscription] = {}
         self._tracks: dict[tuple[str, str], list[Point]] = {}
 
-    def sent(self, message: Message) -> None:
+    def sent(self, event: Event, message: Message) -> None:
         """A request of the phone: a SUBSCRIBE with a Call-ID of its own begins a subscription."""
         if message.method != "SUBSCRIBE" or message.call_id in self._by_call_id:
             return
-        event = (message.get("event") or "").partition(";")[0].strip()
-        subscription = Subscription(message.call_id, presentity_key(message.get("to") or ""), event, Lamp(event))
+        package = (message.get("event") or "").partition(";")[0].strip()
+        subscription = Subscription(message.call_id, presentity_key(message.get("to") or ""), package, Lamp(package))
         self._by_call_id[message.call_id] = subscription
-        self._newest[subscription.presentity, event] = subscription
+        self._newest[subscription.presentity, package] = subscription
+        if self.track(subscription.presentity, package):
+            # what another subscription has shown is not what this one knows
+            self._show(event, subscription)
 
     def received(self, event: Event, message: Message) -> None:
         """A NOTIFY that reached the phone and was not forgotten."""
         subscription = self._by_call_id.get(message.call_id)
-        if subscription is None or message.method != "NOTIFY" or not message.is_request:
+        if subscription is None or subscription.forgotten or message.method != "NOTIFY" or not message.is_request:
             return
         seen = subscription.lamp.notify(message)
         subscription.notifies.append(event["n"])
@@ -75,6 +80,7 @@ class PhoneLamps:
         subscription = self._by_call_id.get(event["call_id"])
         if subscription is not None and event["state"] != "active":
             subscription.lamp.ended()
+            subscription.forgotten = subscription.forgotten or event["reason"] == "forgotten"
             if subscription.notifies:
                 self._show(event, subscription)
 
@@ -89,6 +95,10 @@ class PhoneLamps:
     def track(self, presentity: str, package: str) -> list[Point]:
         """What the lamp for that presentity showed, change by change."""
         return self._tracks.get((presentity_key(presentity), package), [])
+
+    def newest(self, presentity: str, package: str) -> Subscription | None:
+        """The subscription that the lamp for that presentity shows."""
+        return self._newest.get((presentity_key(presentity), package))
 
     def subscription(self, call_id: str) -> Subscription | None:
         """The subscription with that Call-ID."""

@@ -161,6 +161,7 @@ class CaseRecorder:
                 status=subscribed.status,
                 reason=subscribed.reason,
                 expires=subscribed.expires,
+                message=self._last_message.get(phone),
             )
 
     def called(self, phone: str, called: Called, now: float) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from harness.claiming import Expect, Lit, Never, Order, parse_hears, parse_is, parse_passes, parse_receives
+from harness.claiming import Expect, Laws, Lit, Never, Order, parse_hears, parse_is, parse_passes, parse_receives
 from harness.model import Step
 from harness.steps import (
     Answering,
@@ -27,6 +27,8 @@ def closing_claim(step: Step) -> list[str]:
         return [parse_receives(step.expect)[0]]
     if isinstance(step, Lit) and step.becomes is None:
         return step.lamp
+    if isinstance(step, Laws):
+        return step.laws
     return []
 
 

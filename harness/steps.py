@@ -370,6 +370,9 @@ _STEPS: tuple[type[Step], ...] = (
     Create,
     Parallel,
 )
+QUIET = (Wait, Mark, Expire, OnCall, Misses, Responds, Lose)
+"""Steps that put nothing on the wire: what is claimed next still counts from what was done before."""
+
 VERBS = tuple(step.VERB for step in _STEPS)
 """What a step can begin with."""
 

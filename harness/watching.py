@@ -132,23 +132,35 @@ class Watch:
         claims = [claim for at in steps for claim in self._open(at)]
         await asyncio.gather(*(self._await_enough(claim) for claim in claims))
         closing = [claim for claim in claims if claim.closes and claim.state is State.OPEN]
-        if closing:
-            await asyncio.gather(*(self._fence(name) for name in dict.fromkeys(claim.listener for claim in closing)))
-            await self._listen(closing)
-            for claim in closing:
+        while closing:
+            now = self._undisturbed(closing)
+            await asyncio.gather(*(self._fence(name) for name in dict.fromkeys(claim.listener for claim in now)))
+            await self._listen(now)
+            for claim in now:
                 self._recorder.write("closed", claim=claim.id)
+            closing = [claim for claim in closing if claim not in now]
+
+    def _undisturbed(self, claims: list[Claim]) -> list[Claim]:
+        """Those of `claims` that can be closed first: their fences light no lamp that the others are still about."""
+        lights = self._recorder.judge.lights
+        listeners = {claim.listener for claim in claims}
+        dark = {name for name in listeners if not any(lights(name, other) for other in listeners - {name})}
+        return [claim for claim in claims if claim.listener in (dark or listeners)]
 
     def _open(self, at: StepAt) -> list[Claim]:
         """The claims of one step."""
         step = at.step
-        common = {"within": getattr(step, "within", 0.0), "lag": self._lag(at)}
+        within = getattr(step, "within", 0.0)
+        common = {"within": within, "lag": self._lag(at), "closes": bool(closing_claim(step))}
         if isinstance(step, Lit):
             return [
                 self._claim(at, "lamp", {**common, **self._lamp(step), "phone": name}, claim_id)
                 for name, claim_id in claim_ids(at).items()
             ]
         if isinstance(step, Laws):
-            return [self._claim(at, "laws", {"phone": name}, claim_id) for name, claim_id in claim_ids(at).items()]
+            return [
+                self._claim(at, "laws", {**common, "phone": name}, claim_id) for name, claim_id in claim_ids(at).items()
+            ]
         if isinstance(step, Order):
             variables = self._variables()
             lines = []
@@ -160,7 +172,10 @@ class Watch:
         if isinstance(step, Expect) and (is_ := parse_is(step.expect)):
             return [self._claim(at, "state", {**common, "phone": is_[0], "state": is_[1]}, at.number)]
         if isinstance(step, Expect) and (hears := parse_hears(step.expect)):
-            return [self._claim(at, "hear", {**common, "phone": hears[0], "other": hears[1]}, at.number)]
+            claim = self._claim(at, "hear", {**common, "phone": hears[0], "other": hears[1]}, at.number)
+            with suppress(NoSuchCall):  # whose call is not up yet speaks as soon as it is
+                self._phones[hears[1]].running.talk()
+            return [claim]
         assert isinstance(step, Expect | Never)
         return [self._claim(at, "wire", {**common, **self._count(step)}, at.number)]
 
@@ -194,7 +209,6 @@ class Watch:
             "least": least,
             "most": most,
             "distinct": step.distinct if isinstance(step, Expect) else None,
-            "closes": bool(closing_claim(step)),
         }
 
     async def _await_enough(self, claim: Claim) -> None:

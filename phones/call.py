@@ -84,8 +84,8 @@ class Call:
         """Call `target` as `caller`, both URIs."""
         self._target = target
         self._from = f"<{caller}>;tag={self.tag}"
-        self._report("calling")
         self._send_invite(now)
+        self._report("calling")
 
     def offer(self, incoming: Incoming, dialog: Dialog, theirs: sdp.Session | None, wish: str, now: float) -> None:
         """Take an INVITE with the session that it offers, if any, and treat it by `wish`: an event of the table."""

@@ -18,7 +18,8 @@ have `case`, its address. The kinds and their keys:
   (CRC-32 of the bytes), first
 - `media`: phone, direction, local, remote, at, size, crc: an RTP packet
 - `registration`: phone, state, status, reason, expires, contact, message (number of the response that decided)
-- `subscription`: phone, call_id, presentity, event, state, status, reason, expires
+- `subscription`: phone, call_id, presentity, event, state, status, reason, expires, message (the phone's last message
+  before it)
 - `call`: phone, call_id, way (in or out), state, status, reason, peer, message (the phone's last message before it)
 - `request`, `reply`: id, role, step, method, url, headers, body / id, role, step, status, headers, body, tls, local and
   remote (the ends of the TCP connection, '' where there was none), latency, error
@@ -45,7 +46,7 @@ from typing import Any, BinaryIO
 
 from reports.secrets import Secrets
 
-SCHEMA = 1
+SCHEMA = 2
 EVENTS = "events.jsonl"
 WIRE = "wire.bin"
 WITH_BYTES = frozenset({"message", "media"})

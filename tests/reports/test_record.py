@@ -11,14 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reports.record import EVENTS, WIRE, Record, RecordError, RecordWriter, link_latest, read_record
+from reports.record import EVENTS, SCHEMA, WIRE, Record, RecordError, RecordWriter, link_latest, read_record
 from reports.secrets import Secrets
 
 OPTIONS = b"OPTIONS sip:a SIP/2.0\r\nCall-ID: 1\r\n\r\n"
 
 
 HEADER = {
-    "schema": 1, "run": "abc", "cases": ["a/one"], "target": "t", "profile": "p", "time": "virtual", "seed": 1
+    "schema": SCHEMA, "run": "abc", "cases": ["a/one"], "target": "t", "profile": "p", "time": "virtual", "seed": 1
 }  # fmt: skip
 
 
@@ -154,7 +154,7 @@ def test_a_run_without_a_footer_is_cut(tmp_path: Path) -> None:
         (b"\n\n", "no header"),
         (b"garbage\n", "no header"),
         (b'{"kind": "footer", "n": 0, "t": 0}\n', "no header"),
-        (b'{"kind": "header", "n": 0, "t": 0, "schema": 2}\n', "schema 2; this release reads 1"),
+        (b'{"kind": "header", "n": 0, "t": 0, "schema": 1}\n', "schema 1; this release reads 2"),
         (b"[" * 100_000, "no header"),
     ],
 )
