@@ -172,10 +172,7 @@ class Watch:
         if isinstance(step, Expect) and (is_ := parse_is(step.expect)):
             return [self._claim(at, "state", {**common, "phone": is_[0], "state": is_[1]}, at.number)]
         if isinstance(step, Expect) and (hears := parse_hears(step.expect)):
-            claim = self._claim(at, "hear", {**common, "phone": hears[0], "other": hears[1]}, at.number)
-            with suppress(NoSuchCall):  # whose call is not up yet speaks as soon as it is
-                self._phones[hears[1]].running.talk()
-            return [claim]
+            return [self._claim(at, "hear", {**common, "phone": hears[0], "other": hears[1]}, at.number)]
         assert isinstance(step, Expect | Never)
         return [self._claim(at, "wire", {**common, **self._count(step)}, at.number)]
 
@@ -218,15 +215,12 @@ class Watch:
             self._recorder.write("expired", claim=claim.id)
 
     async def _speak_up(self, claim: HearClaim) -> None:
-        """Have a phone that is not heard talk again: the other side may have come only after its first words."""
-        while not claim.enough:
-            wait_until = min(self._recorder.now + _SILENCE_S, claim.deadline)
-            if await self._recorder.until(lambda: claim.enough, partial(float, wait_until)):
-                return
-            if self._recorder.now >= claim.deadline:
-                return
+        """Have a phone talk until it is heard: the other side may have come only after its first words."""
+        while not claim.enough and self._recorder.now < claim.deadline:
             with suppress(NoSuchCall):
                 self._phones[claim.spec["other"]].running.talk()
+            wait_until = min(self._recorder.now + _SILENCE_S, claim.deadline)
+            await self._recorder.until(lambda: claim.enough, partial(float, wait_until))
 
     async def _listen(self, claims: list[Claim]) -> None:
         """Stay quiet for the longest lag, unless every claim has been broken before."""

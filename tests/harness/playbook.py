@@ -55,18 +55,20 @@ class Play:
         *,
         clauses: tuple[str, ...] = ("C-1",),
         level: str = "MUST",
+        standing: str = "kept",
         unclear: str = "",
         encrypted: bool | None = None,
         over: str = "http",
         tls_clause: bool = False,
     ) -> None:
         self.plan = {"1": ["C-1"]} if plan is None else plan
+        common = {"level": level, "standing": standing, "known": "so it is"}
         known = [
-            {"id": each, "statement": f"the promise {each}", "level": level, "unclear": unclear, "encrypted": False}
+            {"id": each, "statement": f"the promise {each}", "unclear": unclear, "encrypted": False, **common}
             for each in clauses
         ]
         if tls_clause:
-            known.append({"id": "TLS-1", "statement": "tls", "level": level, "unclear": "", "encrypted": True})
+            known.append({"id": "TLS-1", "statement": "tls", "unclear": "", "encrypted": True, **common})
         self.events: list[tuple[dict[str, Any], bytes]] = []
         self.t = 1.0
         self._tokens = 0
