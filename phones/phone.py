@@ -136,7 +136,7 @@ class Phone:
 
     def miss(self, method: str, count: int = 1, event: str = "") -> None:
         """Answer the next `count` new requests of `method` as usual, and then forget them; with `event` only those."""
-        self._misses[method, event] = count
+        self._misses[method, package_of(event)] = count
 
     def send(self, data: bytes, remote: Address | None = None) -> None:
         """Put arbitrary bytes on the wire, outside any transaction."""
@@ -174,8 +174,7 @@ class Phone:
         self._line.effects.append(MediaIn(data, source, local))
 
     def _takes_miss(self, message: Message) -> bool:
-        event = (message.get("event") or "").partition(";")[0].strip()
-        for key in ((message.method, event), (message.method, "")):
+        for key in ((message.method, package_of(message.get("event") or "")), (message.method, "")):
             if left := self._misses.get(key, 0):
                 self._misses[key] = left - 1
                 return True

@@ -227,6 +227,17 @@ def test_a_missed_notify_without_subscription_is_answered_as_ever() -> None:
     assert ([one.status for one in desk.sent()], desk.kinds()) == ([481], [("missed", "current")])
 
 
+def test_only_the_events_that_were_named_are_missed() -> None:
+    desk = watching()
+    desk.phone.miss("NOTIFY", 1, "Dialog")
+    desk.receive(a_request("NOTIFY", "Event: check-sync;reboot=true"))
+    assert desk.kinds()[-1][0] == "new"
+    assert tell(desk, 2, body=document(2, "early")) == [200]
+    assert (desk.kinds()[-1][0], lamp_of(desk)) == ("missed", LampState.OFF)
+    assert tell(desk, 3, body=document(3, "early")) == [200]
+    assert (desk.kinds()[-1][0], lamp_of(desk)) == ("new", LampState.RINGING)
+
+
 def test_a_first_notify_that_is_missed_makes_no_dialog() -> None:
     desk = Desk()
     desk.subscribe()
