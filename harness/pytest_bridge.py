@@ -20,7 +20,7 @@ from harness.loader import Case, load_file
 from harness.target import load_target
 from harness.terminal import block
 from harness.verdicts import CaseVerdict, Verdict
-from reference_server.behaviour import PROFILES
+from reference_server.profiles import PROFILES
 
 _KEY = pytest.StashKey["BackgroundRun"]()
 

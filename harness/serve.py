@@ -23,7 +23,8 @@ from harness.hosting import ReferenceHost
 from harness.world import reference_target
 from phones.net import SocketWire
 from phones.phone import format_address
-from reference_server.behaviour import Behaviour, Encryption
+from reference_server.behaviour import Behaviour
+from reference_server.behaviour_api import Encryption
 from reference_server.seed import Seed
 
 _LARGEST_REQUEST = 64 << 20

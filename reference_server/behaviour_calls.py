@@ -163,10 +163,39 @@ class CallIds(StrEnum):
     """The same for every quickcall of a device."""
 
 
+class Waiting(StrEnum):
+    """Whether POST starts a quickcall, and is answered when leg A has answered or will not (4.2 and later)."""
+
+    SERVED = "served"
+    ABSENT = "absent"
+
+
+class DeviceFlag(StrEnum):
+    """Which field of a device closes it to quickcalls without a token, when it is there and not true."""
+
+    NONE = "none"
+    """None does."""
+    NAMED = "allow_anonymous_quickcalls"
+    """3.22."""
+    MISSPELT = "allow_anoymous_quickcalls"
+    """3.20."""
+
+
+class Retain(StrEnum):
+    """Whether the reply says that leg B keeps the caller id that was asked for."""
+
+    ALWAYS = "always"
+    """3.x."""
+    WITH_NUMBER = "with_number"
+    """Only with `cid-number` (recorded on 4.3 and 5.0, where leg B shows the name alone all the same)."""
+
+
 class QuickcallRules(Rules):
     """GET /devices/{id}/quickcall/{number}: ring the device, then call the number and join both."""
 
     path: tuple[Version, ...] = (Version.V1, Version.V2)
+    post: Waiting = Waiting.ABSENT
+    flag: DeviceFlag = DeviceFlag.NONE
     access: Access = Access.TOKEN_OR_KEY
     anonymous: Gate = Gate.REFUSED
     """A request without a token."""
@@ -185,7 +214,12 @@ class QuickcallRules(Rules):
     number_filter: NumberFilter = NumberFilter.SHOWN
     caller_id: CallerId = CallerId.AS_ASKED
     unnamed: str = "unknown"
-    """What leg B shows as the caller's name where no `cid-name` came (recorded)."""
+    """What leg B shows as the caller's name where no `cid-name` came, and the device has no owner (recorded)."""
+    unnumbered: str = ""
+    """What it shows as the number where no `cid-number` came and the device has no `presence_id`: "": the SIP username.
+    4.3 and 5.0: anonymous."""
+    broken_name: Gate = Gate.ACCEPTED
+    """A `cid-name` with a line break in it; refused: the edge drops the INVITE of leg B (recorded on 4.3 and 5.0)."""
     quoting: Quoting = Quoting.ESCAPED
     leg_a_name: str = "Device QuickCall"
     """What the device shows as the caller's name (recorded)."""
@@ -199,6 +233,15 @@ class QuickcallRules(Rules):
     timeout: Timeout = Timeout.ABOVE_THREE
     ring_s: Annotated[float, Field(gt=0)] = 30.0
     """Ring time without a valid `timeout`."""
+    ring_early: Span = Span(low=0.0, high=0.0)
+    """How much earlier than that leg A is cancelled, counted from the API reply (recorded: 0.2 to 0.8 s)."""
+    outcome_delay: Span = Span(low=0.19, high=0.22)
+    """From the outcome of leg A to the reply to POST."""
+    absent: str = "SUBSCRIBER_ABSENT"
+    """What the reply to POST calls a device that is not registered."""
+    retain: Retain = Retain.ALWAYS
+    shows_token: Shown = Shown.HIDDEN
+    """Whether an `auth_token` of the query stands in the reply once more, among the parameters (recorded on 4.3)."""
     bypass: Bypass = Bypass.HONOURED
     a_hangs_up: Teardown = Teardown.HUNG_UP
     """Leg B when leg A ends."""

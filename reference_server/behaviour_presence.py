@@ -50,6 +50,24 @@ class Fallback(StrEnum):
     """Nobody's: a presentity that no phone watches."""
 
 
+class OwnersId(StrEnum):
+    """What the `presence_id` of a device's owner does."""
+
+    BEATS = "beats"
+    """It counts, whatever the device has (recorded on 5.0)."""
+    BEHIND = "behind"
+    """It counts where the device has none."""
+    IGNORED = "ignored"
+
+
+class CompletedBy(StrEnum):
+    """The realm that completes a `presence_id` without `@`."""
+
+    DEVICE = "device"
+    """`sip.realm` of the device, else the account's (3.x)."""
+    ACCOUNT = "account"
+
+
 class Lit(StrEnum):
     """Which lamps a call lights."""
 
@@ -95,6 +113,8 @@ class PresenceRules(Rules):
     presence_id: PresenceId = PresenceId.CURRENT
     stored: Stored = Stored.UNCHANGED
     completion: Completion = Completion.WHERE_MISSING
+    completed_by: CompletedBy = CompletedBy.DEVICE
+    owners_id: OwnersId = OwnersId.BEHIND
     fallback: Fallback = Fallback.USERNAME
     lit: Lit = Lit.PRESENTITY
     shared: Shared = Shared.LAST_END
@@ -262,10 +282,47 @@ class OwnPhone(StrEnum):
     """It is sent a check-sync, and may reboot."""
 
 
+class FlagMeans(StrEnum):
+    """What `reset` true does where an `action` is wanted."""
+
+    NOTHING = "nothing"
+    """400."""
+    SHOWS = "shows"
+    """200 with the document, and nothing is reset; "true" as a word is 500 (recorded on 4.3 and 5.0)."""
+
+
+class Setting(StrEnum):
+    """`action` "set" with a `state` (4.1 and later)."""
+
+    REFUSED = "refused"
+    SHOWN = "shown"
+    """The lamp shows that state until something else happens."""
+
+
+class Extensions(StrEnum):
+    """How the lamp of a number or name is reset that is no device's."""
+
+    NUMBER = "number"
+    """POST /presence/{number}: 3.22 and later."""
+    ADDRESS = "address"
+    """POST /presence/{user@realm}/reset: answered, and nothing is reset (3.20)."""
+
+
 class ResetRules(Rules):
-    """POST /devices/{id}/presence."""
+    """POST /devices/{id}/presence, /users/{id}/presence and /presence/{extension}."""
 
     path: tuple[Version, ...] = (Version.V1, Version.V2)
+    post: Gate = Gate.ACCEPTED
+    """Refused: 405, as 3.20."""
+    extensions: Extensions = Extensions.NUMBER
+    flag: FlagMeans = FlagMeans.NOTHING
+    set: Setting = Setting.REFUSED
+    completion: Completion | None = None
+    """What a reset makes of the `presence_id`; None: the same as calls."""
+    nothing: str = "nothing to reset"
+    """The reply where a user has no devices."""
+    list_name: str = "Subscriptions"
+    """The name of the list of subscriptions in the reply to GET."""
     stranger: Gate = Gate.REFUSED
     """Somebody without a token, or with one of another account."""
     body: ResetBody = ResetBody.NOTHING
@@ -281,3 +338,5 @@ class ResetRules(Rules):
     own_phone: OwnPhone = OwnPhone.LEFT_ALONE
     delay: Span = Span(low=0.013, high=0.025)
     """From the API reply to the NOTIFYs."""
+    set_delay: Span = Span(low=0.017, high=0.036)
+    """The same for a state that is set."""

@@ -22,6 +22,7 @@ EVENTS: Header = ("Allow-Events", "talk, hold, conference, refer")
 NORMAL_CLEARING = 'Q.850;cause=16;text="NORMAL_CLEARING"'
 NO_ROUTE = 'Q.850;cause=3;text="NO_ROUTE_DESTINATION"'
 NO_ANSWER = 'Q.850;cause=19;text="NO_ANSWER"'
+LOSE_RACE = 'SIP;cause=502;text="LOSE_RACE"'
 ORIGINATOR_CANCEL = 'SIP;cause=487;text="ORIGINATOR_CANCEL"'
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -9,7 +10,7 @@ from phones.sip.index import Message
 from phones.sip.machine import Machine
 from phones.sip.message import Address, response
 from reference_server.behaviour_calls import CallerRinging, Keeping, LegB, Quoting, Teardown
-from reference_server.call_wire import NO_ROUTE, CallWriter, Header, tag_of, target_of, user_of
+from reference_server.call_wire import LOSE_RACE, NO_ROUTE, CallWriter, Header, tag_of, target_of, user_of
 from reference_server.callers import Caller, Callers, Challenged
 from reference_server.channels import Channel
 from reference_server.directory import Account, Device
@@ -19,10 +20,15 @@ from reference_server.presence import Presence
 from reference_server.presentity import presentity_of
 from reference_server.registrations import Aor
 from reference_server.routing import Refusal, Router, Target
-from reference_server.runtime import Route, Runtime
+from reference_server.runtime import NOWHERE, Route, Runtime
 from reference_server.states import Cause, ChannelState, Direction
 from reference_server.switch import Switch
 from reference_server.wire import Relay
+
+REFUSALS = {0: "RECOVERY_ON_TIMER_EXPIRE", 404: "UNALLOCATED_NUMBER", 486: "USER_BUSY", 603: "CALL_REJECTED"}
+"""What FreeSWITCH calls the answers of a phone that does not take a call; 0: none."""
+
+REFUSED = "NORMAL_TEMPORARY_FAILURE"
 
 UNANSWERED = (603, "Endpoint Not Available")
 """What the caller is told when nobody answered in time (recorded)."""
@@ -33,7 +39,8 @@ class Call:
     """Leg A, the number that it is for, and leg B once that is rung.
 
     `shows` is what leg B is shown of leg A. With `early_media` the number of a quickcall is called as soon as leg A
-    sends media, with `bypass` the phones send each other theirs.
+    sends media, with `bypass` the phones send each other theirs. The edge swallows the INVITE of leg B of a `mute` one.
+    `outcome` is told once whether leg A was answered ("") or why not; all other `rivals` are hung up when it is.
     """
 
     account: Account
@@ -46,6 +53,15 @@ class Call:
     bypass: bool = False
     early_media: bool = False
     dialled: bool = False
+    mute: bool = False
+    outcome: Callable[[str, float], None] | None = None
+    rivals: Sequence[Call] = ()
+
+    def conclude(self, cause: str, now: float) -> None:
+        """Tell how leg A went, the first time only."""
+        outcome, self.outcome = self.outcome, None
+        if outcome is not None:
+            outcome(cause, now)
 
     def other(self, leg: Leg) -> Leg | None:
         """The other leg."""
@@ -144,6 +160,9 @@ class Calls:
     def ring_first(self, call: Call, extra: list[Header], now: float) -> None:
         """Begin a quickcall: ring its leg A, with `extra` headers."""
         leg = call.a
+        if leg.over:
+            # another device was faster
+            return
         self._calls[leg] = call
         self._media.add(leg)
         self._switch.invite(leg, self._writer.offer(leg), extra, [], now)
@@ -217,6 +236,8 @@ class Calls:
         self._media.add(b)
         if not call.bypass:
             a.mate, b.mate = b, a
+        if call.mute:
+            b.route = NOWHERE
         body = a.body if call.bypass and a.body else self._writer.offer(b)
         self._switch.invite(b, body, [], [("k-cid", self._relay.clean(a.call_id))], now)
         self._show(b, ChannelState.EARLY, now)
@@ -253,6 +274,8 @@ class Calls:
         elif event == "answered":
             self._answered(call, leg, now)
         elif event == "over":
+            if leg is call.a:
+                call.conclude("ORIGINATOR_CANCEL", now)
             self._show_end(leg, now)
             self._media.remove(leg)
             del self._calls[leg]
@@ -262,6 +285,7 @@ class Calls:
             if other is not None and not (call.quickcall and keeps is Teardown.LEFT):
                 self._end(other, now)
         elif leg is call.a:
+            call.conclude(REFUSALS.get(leg.status, REFUSED) if event == "refused" else "NO_ANSWER", now)
             self._show_end(leg, now, Cause.REJECTED if event == "refused" else Cause.UNANSWERED)
             if event == "refused" and self._quick.leg_b is LegB.EVEN_AFTER_REJECT:
                 self._dial(call, now)
@@ -282,6 +306,10 @@ class Calls:
         leg.established = True
         self._show(leg, ChannelState.CONFIRMED, now)
         if leg is call.a:
+            call.conclude("", now)
+            for rival in call.rivals:
+                if rival is not call and rival.device is not call.device:
+                    self._end(rival.a, now, LOSE_RACE)
             if self._quick.leg_b is not LegB.NEVER:
                 wait = self._runtime.draw(self._quick.leg_b_delay)
                 self._runtime.agenda.at(now + wait, lambda then: self._dial(call, then))

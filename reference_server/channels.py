@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from reference_server.states import Cause, ChannelState, Direction
+
 if TYPE_CHECKING:
     from reference_server.registrations import Aor
-from reference_server.states import Cause, ChannelState, Direction
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,12 @@ class Device:
         return forward if isinstance(number, str) and number else None
 
     @property
+    def owner_id(self) -> str | None:
+        """The user whose device it is."""
+        owner = self.document.get("owner_id")
+        return owner if isinstance(owner, str) and owner else None
+
+    @property
     def etag(self) -> str:
         """The revision in CouchDB's form, `<count>-<32 hex digits>`."""
         return revision_of(self.id, self.revision)
@@ -95,12 +101,20 @@ class Stored:
 
 
 @dataclass(slots=True)
-class User:
-    """A person who may log in."""
+class User(Stored):
+    """A person who may log in, and own devices. The password stands beside the document: the API never shows it."""
 
-    id: str
-    username: str
-    password: str
+    password: str = ""
+
+    @property
+    def username(self) -> str:
+        """What the person logs in with."""
+        return str(self.document.get("username", ""))
+
+    @property
+    def name(self) -> str:
+        """First and last name."""
+        return f"{self.document.get('first_name', '')} {self.document.get('last_name', '')}".strip()
 
     def credentials(self) -> str:
         """What PUT user_auth carries: md5 of `username:password`."""
@@ -126,6 +140,14 @@ class Account:
     def public(self) -> Document:
         """The document as the API shows it."""
         return {**self.document, "name": self.name, "realm": self.realm, "id": self.id}
+
+    def owner(self, device: Device) -> User | None:
+        """The user whose device it is, None where there is none."""
+        return self.users.get(device.owner_id) if device.owner_id is not None else None
+
+    def devices_of(self, user_id: str) -> list[Device]:
+        """The devices of a user, oldest first."""
+        return [device for device in self.devices.values() if device.owner_id == user_id]
 
 
 @dataclass(frozen=True, slots=True)

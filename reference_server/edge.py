@@ -9,7 +9,7 @@ from sipmessage import Address
 from phones.sip.index import Message, SipSyntaxError, scan
 from phones.sip.message import Address as Socket
 from phones.sip.message import response
-from reference_server.behaviour import AddressRealm
+from reference_server.behaviour_registrar import AddressRealm
 from reference_server.call_wire import tag_of
 from reference_server.calls import Calls
 from reference_server.presence import Presence

@@ -31,7 +31,12 @@ _SPACES = (
 
 
 def dialog_id(channel: Channel) -> str:
-    """The dialog id, which is the call-id too: a pickup cookie of the account's realm, then the leg's Call-ID."""
+    """The dialog id, which is the call-id too: a pickup cookie of the account's realm, then the leg's Call-ID.
+
+    A state that was set by hand has no leg, hence no cookie.
+    """
+    if channel.direction is Direction.NONE:
+        return channel.call_id
     cookie = md5(encode(channel.presentity.realm.lower()), usedforsecurity=False).hexdigest()
     return f"kfp+{len(cookie)}{cookie}@{channel.call_id}"
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from reference_server.behaviour import PROFILES, Behaviour
+from reference_server.behaviour import Behaviour
 from reference_server.faults import Fault
+from reference_server.profiles import PROFILES
 
 Clauses = tuple[str, ...]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from reference_server.behaviour import PROFILES
 from reference_server.mutant import rule_changed
+from reference_server.profiles import PROFILES
 
 _PAGE = "Devices page, Presence"
 _STATIC = "Devices page, Static Presence ID"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from reference_server.behaviour import Attempt
+from reference_server.behaviour_devices import Attempt
+from reference_server.behaviour_registrar import BrokenType
 from reference_server.registrations import Aor, Contact, Registrations
 from reference_server.rules import Recipient
 from reference_server.runtime import Runtime
-from reference_server.wire import Relay, encode
+from reference_server.wire import Relay, encode, has_break
 
 
 class Notifier:
@@ -17,7 +18,7 @@ class Notifier:
         self._registrations = registrations
         self._relay = relay
 
-    def check_sync(self, aor: Aor, attempt: Attempt, now: float) -> None:
+    def check_sync(self, aor: Aor, attempt: Attempt, now: float, event: str) -> None:
         """Attempt a check-sync. The contacts are those of this moment; with none, nothing is sent."""
         if attempt is Attempt.SILENT:
             return
@@ -26,10 +27,13 @@ class Notifier:
         for contact in self._registrations.recipients(aor, rules.recipient, now):
             for _ in range(rules.copies):
                 when = now + self._runtime.draw(rules.delay) + late
-                self._send_at(when, aor, contact, rules.event)
+                self._send_at(when, aor, contact, event)
 
     def notify(self, aor: Aor, event: str, content_type: str | None, body: str, now: float) -> None:
         """Send the NOTIFY of the notify action to the newest contact, if there is one."""
+        broken = content_type is not None and has_break(content_type)
+        if broken and self._runtime.behaviour.registrar.broken_type is BrokenType.DROPPED:
+            return
         for contact in self._registrations.recipients(aor, Recipient.NEWEST, now):
             when = now + self._runtime.draw(self._runtime.behaviour.sync.delay)
             self._send_at(when, aor, contact, event, content_type, encode(body))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from hashlib import md5
 
 from phones.sip.index import Message
 from phones.sip.message import Address as Socket
@@ -23,12 +24,13 @@ from reference_server.behaviour_presence import (
     Told,
 )
 from reference_server.channels import Channel
+from reference_server.directory import Document
 from reference_server.lamp_documents import document
 from reference_server.registrations import Aor
 from reference_server.runtime import Runtime
-from reference_server.states import ChannelState
+from reference_server.states import ChannelState, Direction
 from reference_server.watchers import Subscription, Watchers
-from reference_server.wire import Relay
+from reference_server.wire import Relay, encode
 
 RANK = {ChannelState.EARLY: 0, ChannelState.CONFIRMED: 1, ChannelState.TERMINATED: 2}
 """A call only moves upwards."""
@@ -197,6 +199,43 @@ class Presence:
                 packages = counts.setdefault(subscription.presentity.user, {})
                 packages[package] = packages.get(package, 0) + 1
         return counts
+
+    def watchers(self, presentity: Aor) -> Document:
+        """Who watches `presentity`: by package, watcher, node and Call-ID."""
+        node = f"kamailio@{self._runtime.sip_host}"
+        found: Document = {}
+        for package in Package:
+            for one in self._watchers.of(presentity, package):
+                watcher = found.setdefault(package, {}).setdefault(one.watcher.partition("@")[0], {})
+                answer = one.received
+                watcher.setdefault(node, {})[one.call_id] = {
+                    "user_agent": one.agent,
+                    "time": round(self._runtime.epoch + one.told),
+                    "sent": one.sent.decode("utf-8", "replace"),
+                    "result": answer.status if answer is not None else 0,
+                    "received": answer.raw.decode("utf-8", "replace") if answer is not None else "",
+                }
+        return found
+
+    def set(self, presentity: Aor, state: ChannelState, now: float) -> None:
+        """Show `state` by hand, a moment later, until the next event or reset."""
+        digest = md5(encode(f"{presentity.user}@{presentity.realm}"), usedforsecurity=False).hexdigest()
+        channel = Channel(presentity, digest, Direction.NONE, state, presentity.user, presentity.user, "", "")
+        when = now + self._runtime.draw(self._reset.set_delay)
+        self._runtime.agenda.at(when, partial(self._set, channel))
+
+    def _set(self, channel: Channel, now: float) -> None:
+        lamp = self._lamp(channel.presentity)
+        if channel.state is not ChannelState.TERMINATED:
+            lamp.live[channel.call_id] = channel
+        elif lamp.live.pop(channel.call_id, None) is None:
+            # recorded: nothing was set, nothing is told
+            self._drop_if_empty(channel.presentity, now)
+            return
+        else:
+            lamp.last, lamp.ended[channel.call_id] = channel, now
+            self._runtime.agenda.at(now + MEMORY_S, lambda then: self._tidy(channel, then))
+        self._tell(channel.presentity, now)
 
     def reset(self, presentity: Aor, now: float) -> None:
         """Compute the state of `presentity` afresh, a moment later, and tell every watcher."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from reference_server.behaviour_calls import AutoAnswer, Bypass, CallerId, CallIds, Shown, Unregistered
@@ -11,8 +12,11 @@ from reference_server.callers import Callers
 from reference_server.calls import Call, Calls
 from reference_server.directory import Account, Device, realm_of
 from reference_server.legs import Shows, Side
+from reference_server.presentity import has_presence_id
 from reference_server.routing import Refusal, Router, Target
+from reference_server.rules import Gate
 from reference_server.runtime import Runtime
+from reference_server.wire import has_break
 
 NAME = "Device QuickCall"
 """The caller's name on leg A, as the API shows it."""
@@ -39,6 +43,27 @@ class Wish:
     early_media: bool = False
 
 
+Settle = Callable[[str, float], None]
+"""Told how a quickcall went: "" when a phone has answered, else why none did; and when (seconds)."""
+
+
+@dataclass(slots=True)
+class _Ringing:
+    """One quickcall on its way to an answer: `left` devices have neither answered nor failed, `settle` waits.
+
+    `until` is how long a device is waited for that is not registered, where the rules say so; `alone` that there is
+    but one.
+    """
+
+    account: Account
+    wish: Wish
+    until: float
+    alone: bool
+    left: int
+    settle: Settle | None
+    calls: list[Call] = field(default_factory=list)
+
+
 class Quickcalls:
     """Starts quickcalls; `Calls` goes on with them."""
 
@@ -51,42 +76,75 @@ class Quickcalls:
         self._writer = writer
         self._call_ids: dict[str, str] = {}
 
-    def start(self, account: Account, device: Device, wish: Wish, now: float) -> str:
-        """Ring `device`, unless nothing leads to it; return the Call-ID of leg A."""
-        call_id = self._call_id(device)
-        self._reach(account, device, wish, call_id, now, now + wish.ring_s)
-        return call_id
+    def start(
+        self, account: Account, rung: Sequence[Device], wish: Wish, now: float, settle: Settle | None = None
+    ) -> list[str]:
+        """Ring the devices, unless nothing leads to them; return the Call-IDs of their legs.
 
-    def _reach(self, account: Account, device: Device, wish: Wish, call_id: str, now: float, until: float) -> None:
-        target = self._router.reach(account, device, wish.ring_s, now)
+        The first to answer is the one, the others are hung up. `settle` is told later how it went.
+        """
+        ringing = _Ringing(account, wish, now + wish.ring_s, len(rung) == 1, len(rung), settle)
+        call_ids: list[str] = []
+        for device in rung:
+            call_ids.append(self._call_id(device))
+            self._reach(ringing, device, call_ids[-1], now)
+        return call_ids
+
+    def _reach(self, ringing: _Ringing, device: Device, call_id: str, now: float) -> None:
+        target = self._router.reach(ringing.account, device, ringing.wish.ring_s, now)
         if isinstance(target, Refusal):
-            if self._rules.unregistered is Unregistered.WAITED_FOR and now < until:
-                again = partial(self._reach, account, device, wish, call_id, until=until)
-                self._runtime.agenda.at(now + POLL_S, again)
+            if self._rules.unregistered is Unregistered.WAITED_FOR and now < ringing.until:
+                self._runtime.agenda.at(now + POLL_S, partial(self._reach, ringing, device, call_id))
+            else:
+                self._conclude(ringing, self._rules.absent, now)
             return
         if self._rules.leg_a_lamp is Shown.HIDDEN:
             target = replace(target, party=replace(target.party, presentity=None))
         for copy in range(self._rules.copies):
-            self._ring(account, device, wish, target, self._call_id(device) if copy else call_id, now)
+            self._ring(ringing, device, target, self._call_id(device) if copy else call_id, now)
 
-    def _ring(self, account: Account, device: Device, wish: Wish, target: Target, call_id: str, now: float) -> None:
+    def _conclude(self, ringing: _Ringing, cause: str, now: float) -> None:
+        """One of the devices has answered ("") or will not."""
+        ringing.left -= 1
+        settle = ringing.settle
+        if settle is None or (cause and ringing.left > 0):
+            return
+        ringing.settle = None
+        when = now + self._runtime.draw(self._rules.outcome_delay)
+        self._runtime.agenda.at(when, lambda then: settle(cause, then))
+
+    def _ring(self, ringing: _Ringing, device: Device, target: Target, call_id: str, now: float) -> None:
+        account, wish = ringing.account, ringing.wish
         peer = Shows(wish.shown, self._rules.leg_a_name)
         local = self._writer.name_address(peer, realm_of(account, device))
-        leg = self._calls.outgoing(Side.A, target, peer, local, call_id, now)
+        leg = self._calls.outgoing(Side.A, self._shortened(target), peer, local, call_id, now)
         bypass = wish.bypass and self._rules.bypass is Bypass.HONOURED
         shows = self.leg_b_shows(account, device, wish)
         call = Call(account, device, wish.number, shows, leg, quickcall=True, bypass=bypass)
         call.early_media = wish.early_media
+        call.mute = has_break(wish.cid_name or "") and self._rules.broken_name is Gate.REFUSED
         hinted = self._rules.auto_answer is AutoAnswer.ALWAYS or (
-            self._rules.auto_answer is AutoAnswer.CALL_INFO and wish.auto_answer
+            self._rules.auto_answer is AutoAnswer.CALL_INFO and wish.auto_answer and ringing.alone
         )
         extra: list[Header] = [("Call-Info", f"<sip:{self._runtime.sip_host}>;answer-after=0")] if hinted else []
         when = now + self._runtime.draw(self._rules.delay)
+        call.outcome = partial(self._conclude, ringing)
+        call.rivals = ringing.calls
+        ringing.calls.append(call)
         self._runtime.agenda.at(when, lambda then: self._calls.ring_first(call, extra, then))
+
+    def _shortened(self, target: Target) -> Target:
+        early = self._rules.ring_early
+        if early.high == 0:
+            return target
+        return replace(target, ring_s=max(0.1, target.ring_s - self._runtime.draw(early)))
 
     def leg_b_shows(self, account: Account, device: Device, wish: Wish) -> Shows:
         """What the number sees of the device: what was wished for, else what the device shows anyway."""
-        own = self._callers.shows(account, device, self._rules.unnamed)
+        owner = account.owner(device)
+        own = self._callers.shows(account, device, owner.name if owner is not None else self._rules.unnamed)
+        if self._rules.unnumbered and not has_presence_id(account, device, self._runtime.behaviour):
+            own = replace(own, number=self._rules.unnumbered)
         name, number = wish.cid_name, wish.cid_number
         if self._rules.caller_id is CallerId.SWAPPED:
             name, number = number, name

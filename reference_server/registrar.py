@@ -12,7 +12,7 @@ from phones.sip.digest import Credentials, verify
 from phones.sip.index import Message, SipSyntaxError
 from phones.sip.message import Address as Socket
 from phones.sip.message import response
-from reference_server.behaviour import Removal, ShortExpires, Unsolicited
+from reference_server.behaviour_registrar import Removal, ShortExpires, Unsolicited
 from reference_server.directory import Account, Device, Directory
 from reference_server.notifier import Notifier
 from reference_server.registrations import Aor, Contact, Registrations
@@ -75,12 +75,13 @@ class Registrar:
         """Take a REGISTER; the answers go out through the wire, the final one a little later."""
         try:
             aor = self._aor(request)
-            bindings = self._bindings(request)
-            self._check_expiry(bindings)
+            trusted = self._is_trusted(aor, source, now)
+            bindings = self._bindings(request, trusted=trusted)
             credentials = None
-            if not self._is_trusted(aor, source, now):
+            if not trusted:
+                self._check_expiry(bindings)
                 credentials = self._credentials(request, aor, now)
-                checking = response(request, 100, "checking your credentials")
+                checking = response(request, 100, self._rules.trying)
                 self._runtime.wire.respond(key, checking, transport, now)
         except Rejected as rejected:
             self._reject(key, request, transport, rejected, now)
@@ -117,8 +118,11 @@ class Registrar:
             raise Rejected(400, "Bad From or To")
         return Aor(to.uri.user, to.uri.host)
 
-    def _bindings(self, request: Message) -> list[Binding]:
+    def _bindings(self, request: Message, *, trusted: bool) -> list[Binding]:
         """What the REGISTER asks for. A query asks for nothing; `*` stands alone and with Expires 0."""
+        default = self._rules.default_expires
+        if default is None and trusted:
+            default = self._rules.known_expires
         header = seconds(request.get("expires"))
         values = request.all("contact")
         if any(value.strip() == STAR for value in values):
@@ -137,7 +141,7 @@ class Registrar:
                 expires = seconds(address.parameters.get("expires"))
                 expires = header if expires is None else expires
                 if expires is None:
-                    expires = self._rules.default_expires
+                    expires = default
                 if expires is None:
                     raise Rejected(400, "Missing Expires")
                 written = written_uri(value) if len(addresses) == 1 else str(address.uri)
@@ -215,8 +219,19 @@ class Registrar:
             if binding.expires == 0:
                 self._unregister(aor, binding.uri, now)
                 continue
-            granted = min(max(binding.expires, self._rules.min_expires), self._rules.max_expires)
-            contact = Contact(binding.uri, route, now + granted, request.call_id, request.cseq)
+            least = self._rules.min_expires if self._rules.short_expires is ShortExpires.RAISED else 1
+            granted = min(max(binding.expires, least), self._rules.max_expires)
+            contact = Contact(
+                binding.uri,
+                route,
+                now + granted,
+                request.call_id,
+                request.cseq,
+                request.get("user-agent") or "",
+                known[-1].first if known else now,
+                now,
+                known[-1].uri if known else "",
+            )
             device.registered_presence_id = device.document.get("presence_id")
             if self._registrations.add(aor, contact, now):
                 fresh.append(contact)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from phones.sip.message import Address
-from reference_server.behaviour import Capacity, Freshness, RegistrarRules
+from reference_server.behaviour_registrar import Capacity, Freshness, RegistrarRules
 from reference_server.rules import Recipient
 from reference_server.runtime import Route
 
@@ -30,7 +30,9 @@ class Aor:
 class Contact:
     """One registered contact. `uri` is the Request-URI for it, `expires` the second at which it ends.
 
-    `route` is where the REGISTER came from: behind a NAT the Contact itself leads nowhere.
+    `route` is where the REGISTER came from: behind a NAT the Contact itself leads nowhere. `agent` is the phone's
+    User-Agent; `first` and `since` are when (seconds) it registered first and last, `previous` is the Contact of the
+    address-of-record before.
     """
 
     uri: str
@@ -38,6 +40,10 @@ class Contact:
     expires: float
     call_id: str
     cseq: int
+    agent: str = ""
+    first: float = 0.0
+    since: float = 0.0
+    previous: str = ""
 
 
 REMEMBERED = 8

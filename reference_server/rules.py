@@ -50,6 +50,9 @@ class Carrier(StrEnum):
     """X-Auth-Token."""
     PARAMETER = "parameter"
     """`auth_token` in data, query or envelope."""
+    AUTHORIZATION = "authorization"
+    """The Authorization header, whatever its scheme; what stands there is shown in the reply, but opens nothing
+    (recorded on 4.3 and 5.0)."""
 
 
 class Recipient(StrEnum):

@@ -24,6 +24,10 @@ class Route:
     transport: str
 
 
+NOWHERE = Route(("", 0), "udp")
+"""What is sent here is lost."""
+
+
 class Agenda:
     """Jobs in the order of their times; jobs of one time in the order in which they came."""
 

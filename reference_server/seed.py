@@ -58,7 +58,8 @@ def plant(directory: Directory) -> Seed:
     main = directory.add_account("main", parent=None)
     other = directory.add_account("other", parent=None)
     child = directory.add_account("child", parent=main.id)
-    user = User(directory.new_id(), "operator", directory.word(12))
+    person = {"username": "operator", "first_name": "Olga", "last_name": "Operator", "priv_level": "admin"}
+    user = User(directory.new_id(), person, password=directory.word(12))
     main.users[user.id] = user
     first = _account(directory, main, ("desk", "1001"), ("lobby", "1002"))
     return Seed(

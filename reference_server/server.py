@@ -28,7 +28,7 @@ from reference_server.quickcall import Quickcalls
 from reference_server.registrar import Nonces, Registrar
 from reference_server.registrations import Aor, Contact, Registrations
 from reference_server.routing import Router
-from reference_server.runtime import Agenda, Route, Runtime
+from reference_server.runtime import NOWHERE, Agenda, Route, Runtime
 from reference_server.seed import Seed, plant
 from reference_server.wire import Relay
 
@@ -96,11 +96,12 @@ class ReferenceServer:
     def api(self, request: ApiRequest, now: float) -> None:
         """Take an API request; exactly one ApiReply with its handle follows, unless a fault drops it."""
         try:
-            reply = self._api.handle(request, now)
+            reply = self._api.handle(request, now, lambda late, then: self._injector.reply(late, request, then))
         except Exception:
             self._failed(now, f"{request.method} {request.target}")
             reply = self._api.fault(request, now)
-        self._injector.reply(reply, request, now)
+        if reply is not None:
+            self._injector.reply(reply, request, now)
         self._run(now)
 
     def receive(self, data: bytes, source: Address, now: float, transport: str = "udp") -> None:
@@ -174,6 +175,8 @@ class ReferenceServer:
         layer = self._layer(transport)
         while outputs := layer.take():
             for output in outputs:
+                if isinstance(output, Send) and output.remote == NOWHERE.remote:
+                    continue
                 if isinstance(output, Send):
                     message = SendSip(output.data, output.remote, transport)
                     self._injector.send(message, now, retransmission=output.retransmission)

@@ -10,6 +10,8 @@ class Direction(StrEnum):
 
     INITIATOR = "initiator"
     RECIPIENT = "recipient"
+    NONE = ""
+    """Of a state that was set by hand (recorded)."""
 
 
 class ChannelState(StrEnum):

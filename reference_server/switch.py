@@ -10,6 +10,7 @@ from phones.sip.index import Message
 from phones.sip.message import response
 from reference_server.call_wire import (
     AGENT,
+    LOSE_RACE,
     NO_ANSWER,
     NORMAL_CLEARING,
     ORIGINATOR_CANCEL,
@@ -272,4 +273,5 @@ _PROGRESS = {180: "Ringing", 183: "Session Progress"}
 
 
 def _bye_cause(leg: Leg) -> str:
-    return leg.cause if leg.cause.startswith("Q.850") and leg.cause != NO_ANSWER else NORMAL_CLEARING
+    told = leg.cause == LOSE_RACE or (leg.cause.startswith("Q.850") and leg.cause != NO_ANSWER)
+    return leg.cause if told else NORMAL_CLEARING

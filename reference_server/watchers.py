@@ -40,6 +40,7 @@ class Subscription:
     `remote` and `local` are the From and To of its SUBSCRIBE as they were written, with their tags; `target` is the
     Request-URI of NOTIFYs and `route` where they go; `expires` is the second at which it ends. `count` is the number
     of its NOTIFYs, `restarted` what it was at the last reset; `alarm` is when we look next whether it has expired.
+    `sent` is its last NOTIFY, `told` when that was (seconds) and `received` what came back; `agent` is its User-Agent.
     """
 
     presentity: Aor
@@ -59,6 +60,10 @@ class Subscription:
     restarted: int = 0
     alarm: float = math.inf
     silences: int = 0
+    agent: str = ""
+    sent: bytes = b""
+    told: float = 0.0
+    received: Message | None = None
 
     @property
     def place(self) -> tuple[str, ...]:
@@ -159,6 +164,7 @@ class Watchers:
             route=route,
             expires=now,
             cseq=request.cseq,
+            agent=request.get("user-agent") or "",
         )
         self._grant(key, request, subscription, asked.expires, tag, now)
         if subscription.expires > now:
@@ -297,6 +303,7 @@ class Watchers:
         if body:
             headers.append(("Content-Type", CONTENT_TYPES[subscription.package]))
         data = assemble(f"NOTIFY {subscription.target} SIP/2.0", headers, body)
+        subscription.sent, subscription.told = data, now
         self._pending[self._runtime.wire.send_request(data, subscription.route, now)] = subscription
 
     # what watchers answer
@@ -307,6 +314,7 @@ class Watchers:
         if subscription is None or message.status < 200:
             return subscription is not None
         del self._pending[key]
+        subscription.received = message
         if message.status == 408:
             self._unanswered(subscription)
             return True

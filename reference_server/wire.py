@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from reference_server.behaviour import AorHeader, LineBreaks
+from reference_server.behaviour_registrar import AorHeader, LineBreaks
 from reference_server.registrations import Aor, Contact
 from reference_server.runtime import Runtime
 
@@ -42,6 +42,11 @@ def assemble(start_line: str, headers: Headers, body: bytes = b"") -> bytes:
 def user_part(value: str) -> str:
     """`value` escaped as the user part of a URI (RFC 3261 25.1)."""
     return _UNSAFE_USER.sub(lambda m: "".join(f"%{octet:02X}" for octet in encode(m[0])), value)
+
+
+def has_break(value: str) -> bool:
+    """Whether a header value would end before its end."""
+    return _BREAK.search(value) is not None
 
 
 def seconds(value: str | None) -> int | None:

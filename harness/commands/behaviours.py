@@ -34,8 +34,8 @@ def behaviour_options(command: Command) -> Command:
 def chosen_behaviour(profile: str, mutant: str | None, file: Path | None) -> Behaviour:
     """The behaviour that the options name. Raises UsageError."""
     from harness.yaml_file import did_you_mean
-    from reference_server.behaviour import PROFILES
     from reference_server.mutants import MUTANTS
+    from reference_server.profiles import PROFILES
 
     if profile not in PROFILES:
         raise UsageError(f"unknown profile {profile!r}", f"there is {', '.join(PROFILES)}")

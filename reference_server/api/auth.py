@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import md5, sha1
 from typing import Any
 
-from reference_server.api.errors import Refused, invalid, invalid_credentials
+from reference_server.api.errors import Refused, invalid
 from reference_server.api.exchange import Exchange, Result
 from reference_server.api.schema import API_AUTH, USER_AUTH, validate
 from reference_server.directory import Account, Directory
@@ -18,8 +18,9 @@ def _wire_bytes(text: str) -> bytes:
 class Authentication:
     """The handlers of api_auth and user_auth."""
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: Directory, cluster_id: str) -> None:
         self._directory = directory
+        self._cluster_id = cluster_id
 
     def api_auth(self, exchange: Exchange) -> Result:
         """PUT /api_auth: a token for the account that has `api_key`."""
@@ -29,7 +30,7 @@ class Authentication:
         key = exchange.data["api_key"]
         account = self._directory.account_by_key(key)
         if account is None:
-            raise Refused(404, "bad identifier", [key])
+            raise Refused(404, "bad identifier", [key], page_size=0)
         return self._issue(exchange, "api_auth", account, account.id, {})
 
     def user_auth(self, exchange: Exchange) -> Result:
@@ -38,14 +39,16 @@ class Authentication:
         if errors:
             raise invalid(errors)
         account = self._named_account(exchange)
+        # recorded: with page_size, unlike a token that is refused
+        wrong = Refused(401, "invalid_credentials", {"message": "invalid credentials"}, page_size=0)
         if account is None:
-            raise invalid_credentials()
+            raise wrong
         digest = sha1 if exchange.data.get("method") == "sha" else md5
         for user in account.users.values():
             secret = _wire_bytes(f"{user.username}:{user.password}")
             if digest(secret, usedforsecurity=False).hexdigest() == exchange.data["credentials"].lower():
                 return self._issue(exchange, "user_auth", account, user.id, {"owner_id": user.id})
-        raise invalid_credentials()
+        raise wrong
 
     def _named_account(self, exchange: Exchange) -> Account | None:
         realm, name = exchange.data.get("account_realm"), exchange.data.get("account_name")
@@ -57,9 +60,13 @@ class Authentication:
 
     def _issue(self, exchange: Exchange, noun: str, account: Account, owner: str, extra: dict[str, Any]) -> Result:
         token = self._directory.issue_token(account, exchange.now)
+        exchange.known = True
         data = {
             **extra,
             "account_id": account.id,
+            "ui_config": {},
+            "capabilities": {"voicemail": {"transcription": {"default": False, "available": False}}},
+            "cluster_id": self._cluster_id,
             "is_master_account": False,
             "is_reseller": False,
             "reseller_id": account.parent or account.id,

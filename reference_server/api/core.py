@@ -1,13 +1,10 @@
-"""The API as a whole: versions, the checks in the order of the rules, handlers, envelope, headers."""
+"""The API as a whole: versions, the checks in the order of the rules, handlers."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
-from email.utils import formatdate
-from time import gmtime, strftime
-from typing import Any
+from functools import partial
 
 from reference_server.api.accounts import Accounts
 from reference_server.api.auth import Authentication
@@ -20,23 +17,21 @@ from reference_server.api.errors import (
     invalid_credentials,
     invalid_method,
     not_found,
+    too_many_requests,
     unspecified_fault,
 )
-from reference_server.api.exchange import Exchange, Result, open_exchange, read_body
+from reference_server.api.exchange import Exchange, Pending, Result, open_exchange, read_body
 from reference_server.api.presence import PresenceHandler
 from reference_server.api.quickcall import QuickcallHandler
+from reference_server.api.rate import Buckets
+from reference_server.api.registrations import RegistrationsHandler
+from reference_server.api.replies import Replies, accepts_json
 from reference_server.api.routes import Route, routes
 from reference_server.api.stored import Callflows, Resources
-from reference_server.behaviour import (
-    Ancestor,
-    Check,
-    Detail,
-    RequestId,
-    Tunnel,
-    VersionSupport,
-)
+from reference_server.api.users import Users
+from reference_server.behaviour_api import Alias, Ancestor, Check, RequestId, Tunnel, VersionSupport
 from reference_server.behaviour_calls import Access
-from reference_server.directory import Account, Directory, Document
+from reference_server.directory import Account, Directory
 from reference_server.effects import ApiReply, ApiRequest
 from reference_server.notifier import Notifier
 from reference_server.presence import Presence
@@ -45,28 +40,10 @@ from reference_server.registrations import Registrations
 from reference_server.rules import Carrier, Gate, Version
 from reference_server.runtime import Runtime
 
-Headers = list[tuple[str, str]]
+Handler = Callable[[Exchange, Account], Result | Pending]
 
-CROSS_ORIGIN: Headers = [
-    (
-        "access-control-allow-headers",
-        "content-type, depth, user-agent, x-http-method-override, x-file-size, x-requested-with, "
-        "if-modified-since, x-file-name, cache-control, x-auth-token, x-kazoo-cluster-id, if-match",
-    ),
-    ("access-control-allow-origin", "*"),
-    (
-        "access-control-expose-headers",
-        "content-type, x-auth-token, x-request-id, x-kazoo-cluster-id, location, etag, etag",
-    ),
-    ("access-control-max-age", "86400"),
-]
-"""On every error and every OPTIONS, with or without an Origin (recorded)."""
-
-NEGOTIATED: Headers = [("content-language", "en"), ("vary", "accept-language, accept")]
-"""On every reply that is made after content negotiation (recorded)."""
-
-GREETING = b"Kazoo API, played by the ringproof reference server\n"
-"""For requests without an API version."""
+Later = Callable[[ApiReply, float], None]
+"""Takes a reply that comes later, and when (seconds)."""
 
 OWN_PATH = ("ringproof",)
 """What stands here is ours alone, and belongs to no version of Kazoo's API."""
@@ -74,6 +51,7 @@ OWN_PATH = ("ringproof",)
 _VERSION = re.compile(r"v[0-9]+\Z")
 _ACCOUNT_ID = re.compile(r"[0-9a-f]{32}\Z")
 _UNPRINTABLE = re.compile(r"[^!-~]")
+_SCHEME = re.compile(r"(?:basic|bearer) +", re.IGNORECASE)
 
 
 class Api:
@@ -88,59 +66,127 @@ class Api:
         quickcalls: Quickcalls,
         presence: Presence,
     ) -> None:
+        behaviour = runtime.behaviour
         self._runtime = runtime
-        self._rules = runtime.behaviour.api
-        self._tokens = runtime.behaviour.tokens
+        self._rules = behaviour.api
+        self._tokens = behaviour.tokens
         self._directory = directory
-        self._node = runtime.hex(22)
-        self._routes = {version: routes(runtime.behaviour, version) for version in Version}
-        self._authentication = Authentication(directory)
-        self._accounts = Accounts(directory, registrations)
-        self._devices = Devices(runtime, directory, registrations, notifier)
-        self._presence = PresenceHandler(runtime.behaviour, directory, self._devices, presence, notifier)
-        self._callflows = Callflows(directory)
-        self._resources = Resources(directory)
-        self._quickcall = QuickcallHandler(self._devices, quickcalls, runtime.behaviour.quickcall)
+        self._replies = Replies(runtime)
+        self._routes = {version: routes(behaviour, version) for version in Version}
+        self._buckets = Buckets(behaviour.rate)
+        self._authentication = Authentication(directory, self._replies.node_id)
+        devices = Devices(runtime, directory, registrations, notifier)
+        users = Users(directory)
+        accounts = Accounts(directory, registrations)
+        callflows, resources = Callflows(directory), Resources(directory)
+        lamps = PresenceHandler(behaviour, directory, devices, users, presence, notifier)
+        quickcall = QuickcallHandler(devices, users, quickcalls, behaviour)
+        listed = RegistrationsHandler(runtime, registrations, devices)
+        self._lose = lamps.lose
+        self._handlers: dict[str, Handler] = {
+            "create_account": accounts.create,
+            "show_account": lambda _, account: accounts.show(account),
+            "delete_account": lambda _, account: accounts.delete(account),
+            "show_api_key": lambda _, account: accounts.show_api_key(account),
+            "list_children": lambda _, account: accounts.list_children(account),
+            "create_device": devices.create,
+            "list_devices": lambda _, account: devices.list_all(account),
+            "list_status": lambda exchange, account: devices.list_status(account, exchange.now),
+            "show_device": devices.show,
+            "post_device": partial(devices.update, how=behaviour.devices.post),
+            "patch_device": partial(devices.update, how=behaviour.devices.patch),
+            "delete_device": devices.delete,
+            "act_on_device": devices.act,
+            "sync_device": devices.sync,
+            "list_users_devices": devices.list_owned,
+            "sync_user": devices.sync_user,
+            "reset_presence": lamps.reset,
+            "reset_user": lamps.reset_user,
+            "reset_extension": lamps.reset_extension,
+            "reset_address": lamps.reset_address,
+            "show_presence": lamps.show,
+            "show_presence_of": lamps.show_one,
+            "quickcall": quickcall.start,
+            "quickcall_and_wait": quickcall.start_and_wait,
+            "list_registrations": listed.list_all,
+            "flush_registrations": listed.flush,
+            **users.handlers(behaviour.devices.post, behaviour.devices.patch),
+            **callflows.handlers(),
+            **resources.handlers(),
+        }
 
-    def handle(self, request: ApiRequest, now: float) -> ApiReply:
-        """The reply to `request`; what it sets off on the SIP side is on the agenda."""
-        exchange = open_exchange(request, self._request_id(request), now)
+    def handle(self, request: ApiRequest, now: float, later: Later) -> ApiReply | None:
+        """The reply to `request`, None when it comes `later`; what it sets off on the SIP side is on the agenda."""
+        exchange = self._open(request, now)
         if exchange.path[:1] == OWN_PATH:
             exchange.path = (Version.V2, *exchange.path)
         if not exchange.path or not _VERSION.match(exchange.path[0]):
-            return self._reply(exchange, 200, [("content-type", "text/plain; charset=UTF-8")], GREETING)
+            return self._replies.greeting(exchange)
         try:
             route = self._check(exchange)
             if exchange.method == "OPTIONS":
-                return self._reply(exchange, 200, self._cross_origin(exchange), b"")
+                return self._replies.options(exchange)
             if not exchange.negotiated:
-                return self._reply(exchange, 406, [], b"")
-            return self._success(exchange, self._run(exchange, route))
+                return self._replies.unacceptable(exchange)
+            result = self._run(exchange, route)
         except Refused as refused:
-            return self._failure(exchange, refused)
+            return self._replies.failure(exchange, refused)
+        if isinstance(result, Pending):
+            result.settle = lambda outcome, then: later(self._settled(exchange, outcome, then), then)
+            return None
+        return self._replies.success(exchange, result)
 
     def fault(self, request: ApiRequest, now: float) -> ApiReply:
         """The reply to a request on which the server itself failed."""
-        return self._failure(open_exchange(request, self._request_id(request), now), unspecified_fault())
+        return self._replies.failure(self._open(request, now), unspecified_fault())
+
+    def _open(self, request: ApiRequest, now: float) -> Exchange:
+        exchange = open_exchange(request, self._request_id(request), now)
+        client = self._buckets.client(request)
+
+        def key() -> tuple[str, str]:
+            return client, exchange.account.id if exchange.account is not None else ""
+
+        def spend(cost: int) -> None:
+            if not self._buckets.take(key(), cost, now):
+                raise too_many_requests()
+
+        exchange.spend, exchange.remaining = spend, lambda: self._buckets.remaining(key(), exchange.now)
+        return exchange
+
+    def _settled(self, exchange: Exchange, outcome: Result | Refused, now: float) -> ApiReply:
+        exchange.now = now
+        if isinstance(outcome, Refused):
+            return self._replies.failure(exchange, outcome)
+        return self._replies.success(exchange, outcome)
 
     # the checks
 
     def _check(self, exchange: Exchange) -> Route:
-        support = {"v1": self._rules.v1, "v2": self._rules.v2}.get(exchange.path[0], VersionSupport.NOT_FOUND)
+        support = {"v1": self._rules.v1, "v2": self._rules.v2}.get(exchange.path[0], self._rules.later)
         if support is VersionSupport.GONE:
             unsupported = f"API version {exchange.path[0][1:]} is not supported."
             raise Refused(410, "gone", f"{unsupported} Please upgrade your code to use version 2.")
         if support is VersionSupport.NOT_FOUND:
+            exchange.token_text = self._token_text(exchange, None)
             exchange.allowed = "OPTIONS"
             raise not_found()
-        exchange.version = Version(exchange.path[0])
+        exchange.version = Version.V1 if exchange.path[0] == "v1" else Version.V2
+        self._resolve_alias(exchange)
         route = self._find_route(exchange)
         if exchange.method == "OPTIONS" and route is not None:
             exchange.allowed = route.allowed
             return route
+        # whatever the order, the body is read first: a method may be tunnelled in it
+        broken: Refused | None = None
+        try:
+            read_body(exchange, self._rules)
+        except Refused as refused:
+            broken = refused
         for check in self._rules.order:
             if check is Check.BODY:
-                read_body(exchange, self._rules)
+                if broken is not None:
+                    raise broken
             elif check is Check.ROUTE:
                 self._check_route(exchange, route)
             elif route is not None:
@@ -148,6 +194,17 @@ class Api:
         if route is None:
             raise not_found()
         return route
+
+    def _resolve_alias(self, exchange: Exchange) -> None:
+        """`/v2/account` is the account of the token."""
+        version, *rest = exchange.path
+        if rest[:1] != ["account"] or self._rules.account_alias is Alias.ABSENT:
+            return
+        exchange.token_text = self._token_text(exchange, None)
+        owner = self._owner(exchange)
+        if owner is None:
+            raise invalid_credentials()
+        exchange.path = (version, "accounts", owner.id, *rest[1:])
 
     def _find_route(self, exchange: Exchange) -> Route | None:
         if exchange.version is None:
@@ -161,6 +218,7 @@ class Api:
 
     def _check_route(self, exchange: Exchange, route: Route | None) -> None:
         exchange.token_text = self._token_text(exchange, route)
+        exchange.known = self._owner(exchange) is not None
         if route is None:
             exchange.allowed = "OPTIONS"
             raise not_found()
@@ -168,23 +226,36 @@ class Api:
         verb = exchange.value("verb")
         if isinstance(verb, str) and self._rules.verb_tunnel is Tunnel.HONOURED:
             exchange.method = verb.upper()
+            exchange.allowed = route.allowing(exchange.request.method.upper())
         if exchange.method not in route.handlers:
             raise invalid_method()
 
     def _check_rights(self, check: Check, exchange: Exchange, route: Route) -> None:
         if check is Check.ACCOUNT and "account" in exchange.arguments:
             exchange.account = self._account(exchange.arguments["account"])
-        elif check is Check.TOKEN and not self._is_open(route):
+        elif check is Check.TOKEN:
             exchange.token_text = self._token_text(exchange, route)
-            exchange.caller = self._caller(exchange, route)
-        elif check is Check.ACCESS and not self._is_open(route):
+            if self._is_open(exchange, route):
+                exchange.spend(self._runtime.behaviour.rate.login if route.login else 0)
+            else:
+                self._authenticate(exchange, route)
+        elif check is Check.ACCESS and not self._is_open(exchange, route):
             self._check_access(exchange, route)
         elif check is Check.MEDIA:
-            exchange.negotiated = _accepts_json(exchange.header("accept"))
+            exchange.negotiated = accepts_json(exchange.header("accept"))
 
-    def _is_open(self, route: Route) -> bool:
+    def _is_open(self, exchange: Exchange, route: Route) -> bool:
         anyone = self._runtime.behaviour.quickcall.access is Access.ANYONE
-        return route.open or (route.quickcall and anyone)
+        return route.open or (route.quickcall and anyone and exchange.method == "GET")
+
+    def _authenticate(self, exchange: Exchange, route: Route) -> None:
+        rate = self._runtime.behaviour.rate
+        try:
+            exchange.caller = self._caller(exchange, route)
+        except Refused:
+            exchange.spend(0 if self._only_authorization(exchange, route) else rate.refused)
+            raise
+        exchange.spend(rate.request)
 
     def _account(self, account_id: str) -> Account:
         if not _ACCOUNT_ID.match(account_id):
@@ -194,15 +265,36 @@ class Api:
             raise bad_identifier(account_id)
         return account
 
+    def _carriers(self, route: Route | None) -> tuple[Carrier, ...]:
+        return self._runtime.behaviour.quickcall.carriers if route and route.quickcall else self._tokens.carriers
+
     def _token_text(self, exchange: Exchange, route: Route | None) -> str | None:
-        carriers = self._tokens.carriers
-        if route is not None and route.quickcall:
-            carriers = self._runtime.behaviour.quickcall.carriers
-        for carrier in carriers:
-            value = exchange.header("x-auth-token") if carrier is Carrier.HEADER else exchange.value("auth_token")
-            if isinstance(value, str):
+        for carrier in self._carriers(route):
+            value = self._carried(exchange, carrier)
+            if value is not None:
+                exchange.carrier = carrier
                 return value
         return None
+
+    def _carried(self, exchange: Exchange, carrier: Carrier) -> str | None:
+        if carrier is Carrier.AUTHORIZATION:
+            value = exchange.header("authorization")
+            return _SCHEME.sub("", value, count=1) if value is not None else None
+        value = exchange.header("x-auth-token") if carrier is Carrier.HEADER else exchange.value("auth_token")
+        return value if isinstance(value, str) else None
+
+    def _only_authorization(self, exchange: Exchange, route: Route) -> bool:
+        return self._token_text(exchange, route) is not None and exchange.carrier is Carrier.AUTHORIZATION
+
+    def _owner(self, exchange: Exchange) -> Account | None:
+        """Whose valid token came, None without one."""
+        if not exchange.token_text or exchange.carrier is Carrier.AUTHORIZATION:
+            return None
+        token = self._directory.token(exchange.token_text)
+        lifetime = self._tokens.lifetime_s
+        if token is None or (lifetime is not None and exchange.now >= token.issued + lifetime):
+            return None
+        return self._directory.accounts[token.account_id]
 
     def _caller(self, exchange: Exchange, route: Route) -> Account | None:
         """Whose token it is; None stands for a caller that the rules let in all the same."""
@@ -212,10 +304,9 @@ class Api:
             if Gate.ACCEPTED not in (absent, self._tokens.absent):
                 raise invalid_credentials()
             return None
-        token = self._directory.token(exchange.token_text)
-        lifetime = self._tokens.lifetime_s
-        if token is not None and (lifetime is None or exchange.now < token.issued + lifetime):
-            return self._directory.accounts[token.account_id]
+        owner = self._owner(exchange)
+        if owner is not None:
+            return owner
         if route.quickcall and quickcall.access is Access.TOKEN_OR_KEY:
             owner = self._directory.account_by_key(exchange.token_text)
             if owner is not None:
@@ -241,50 +332,17 @@ class Api:
 
     # the handlers
 
-    def _run(self, exchange: Exchange, route: Route) -> Result:
+    def _run(self, exchange: Exchange, route: Route) -> Result | Pending:
         name = route.handlers[exchange.method]
         if name == "api_auth":
             return self._authentication.api_auth(exchange)
         if name == "user_auth":
             return self._authentication.user_auth(exchange)
         if name == "lose_event":
-            return self._presence.lose(exchange)
-        account = exchange.account
-        if account is None:
+            return self._lose(exchange)
+        if exchange.account is None:
             raise not_found()
-        device = exchange.arguments.get("device", "")
-        document = exchange.arguments.get("document", "")
-        rules = self._runtime.behaviour.devices
-        handlers: dict[str, Callable[[], Result]] = {
-            "create_account": lambda: self._accounts.create(exchange, account),
-            "show_account": lambda: self._accounts.show(account),
-            "delete_account": lambda: self._accounts.delete(account),
-            "show_api_key": lambda: self._accounts.show_api_key(account),
-            "list_children": lambda: self._accounts.list_children(account),
-            "create_device": lambda: self._devices.create(exchange, account),
-            "list_devices": lambda: self._devices.list_all(account),
-            "list_status": lambda: self._devices.list_status(account, exchange.now),
-            "show_device": lambda: self._devices.show(account, device),
-            "post_device": lambda: self._devices.update(exchange, account, device, rules.post),
-            "patch_device": lambda: self._devices.update(exchange, account, device, rules.patch),
-            "delete_device": lambda: self._devices.delete(account, device, exchange.now),
-            "act_on_device": lambda: self._devices.act(exchange, account, device),
-            "sync_device": lambda: self._devices.sync(account, device, exchange.now),
-            "reset_presence": lambda: self._presence.reset(exchange, account, device),
-            "show_presence": lambda: self._presence.show(exchange, account, device),
-            "create_callflow": lambda: self._callflows.create(exchange, account),
-            "list_callflows": lambda: self._callflows.list_all(account),
-            "show_callflow": lambda: self._callflows.show(account, document),
-            "delete_callflow": lambda: self._callflows.delete(account, document),
-            "create_resource": lambda: self._resources.create(exchange, account),
-            "list_resources": lambda: self._resources.list_all(account),
-            "show_resource": lambda: self._resources.show(account, document),
-            "delete_resource": lambda: self._resources.delete(account, document),
-            "quickcall": lambda: self._quickcall.start(exchange, account, device, exchange.arguments.get("number", "")),
-        }
-        return handlers[name]()
-
-    # the replies
+        return self._handlers[name](exchange, exchange.account)
 
     def _request_id(self, request: ApiRequest) -> str:
         own = self._runtime.hex(32)
@@ -292,85 +350,3 @@ class Api:
             return own
         given = next((value for name, value in request.headers if name.lower() == "x-request-id"), "")
         return _UNPRINTABLE.sub("", given)[:256] or own
-
-    def _success(self, exchange: Exchange, result: Result) -> ApiReply:
-        headers: Headers = [("content-type", "application/json"), *NEGOTIATED]
-        if exchange.method == "GET":
-            headers.append(("expires", "Fri, 01 Jan 1999 00:00:00 GMT"))
-            if result.etag is not None:
-                etag = f'"{result.etag}"'
-                headers.append(("etag", etag))
-                if exchange.header("if-none-match") == etag:
-                    return self._reply(exchange, 304, headers[1:], b"")
-        if result.created is not None:
-            headers.append(("location", result.created))
-        envelope: Document = {}
-        paginated = exchange.value("paginate") != "false" and exchange.version is not Version.V1
-        if result.page_size is not None and paginated:
-            envelope["page_size"] = result.page_size
-        envelope["data"] = result.data
-        if result.etag is not None:
-            envelope["revision"] = result.etag
-        envelope |= self._stamp(exchange, "success")
-        token = result.token or exchange.token_text
-        if token is not None:
-            envelope["auth_token"] = token
-        status = self._rules.created_status if exchange.method == "PUT" else self._rules.success_status
-        return self._reply(exchange, status, headers, _json(envelope))
-
-    def _failure(self, exchange: Exchange, refused: Refused) -> ApiReply:
-        envelope: Document = {}
-        if refused.detail is not None:
-            envelope["data"] = self._detail(exchange, refused)
-        envelope |= {"error": str(refused.status), "message": refused.message}
-        envelope |= self._stamp(exchange, "error")
-        envelope["auth_token"] = "undefined" if exchange.token_text is None else exchange.token_text
-        headers = [*self._cross_origin(exchange), ("content-type", "application/json")]
-        if exchange.negotiated:
-            headers += NEGOTIATED
-        return self._reply(exchange, refused.status, headers, _json(envelope))
-
-    def _detail(self, exchange: Exchange, refused: Refused) -> Any:
-        if exchange.version is not Version.V1 or not isinstance(refused.detail, dict):
-            return refused.detail
-        if not refused.validation:
-            text = self._rules.v1_error_detail is Detail.TEXT
-            return refused.detail.get("message", refused.detail) if text else refused.detail
-        if self._rules.v1_validation_detail is Detail.OBJECT:
-            return refused.detail
-        return {
-            field: {rule: detail["message"] for rule, detail in rules.items()}
-            for field, rules in refused.detail.items()
-        }
-
-    def _stamp(self, exchange: Exchange, status: str) -> Document:
-        when = gmtime(self._runtime.epoch + exchange.now)
-        return {
-            "timestamp": strftime("%Y-%m-%dT%H:%M:%SZ", when),
-            "version": self._rules.release,
-            "node": self._node,
-            "request_id": exchange.request_id,
-            "status": status,
-        }
-
-    def _cross_origin(self, exchange: Exchange) -> Headers:
-        return [*CROSS_ORIGIN, ("access-control-allow-methods", exchange.allowed)]
-
-    def _reply(self, exchange: Exchange, status: int, headers: Headers, body: bytes) -> ApiReply:
-        common = [
-            ("content-length", str(len(body))),
-            ("date", formatdate(self._runtime.epoch + exchange.now, usegmt=True)),
-            ("server", "Cowboy"),
-            ("x-request-id", exchange.request_id),
-        ]
-        shown = b"" if exchange.request.method.upper() == "HEAD" else body
-        return ApiReply(exchange.request.handle, status, tuple(sorted([*headers, *common])), shown)
-
-
-def _accepts_json(accept: str | None) -> bool:
-    kinds = [kind.partition(";")[0].strip().lower() for kind in (accept or "*/*").split(",")]
-    return any(kind in ("*/*", "application/*", "application/json", "") for kind in kinds)
-
-
-def _json(value: Document) -> bytes:
-    return json.dumps(value).encode("ascii")

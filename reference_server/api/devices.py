@@ -20,12 +20,16 @@ from reference_server.api.schema import (
     validate_device,
     with_defaults,
 )
-from reference_server.behaviour import Aor as WhoseRegistration
-from reference_server.behaviour import (
+from reference_server.api.stored import public_part
+from reference_server.behaviour_api import Listing
+from reference_server.behaviour_devices import Aor as WhoseRegistration
+from reference_server.behaviour_devices import (
     Attempt,
     Change,
+    EventOf,
     Needs,
     Order,
+    Owned,
     Realm,
     Replacement,
     Storing,
@@ -56,7 +60,9 @@ class Devices:
         self, runtime: Runtime, directory: Directory, registrations: Registrations, notifier: Notifier
     ) -> None:
         self._rules = runtime.behaviour.devices
+        self._lists = runtime.behaviour.api.lists
         self._sync = runtime.behaviour.sync
+        self._runtime = runtime
         self._stored = runtime.behaviour.presence.stored
         self._directory = directory
         self._registrations = registrations
@@ -69,6 +75,9 @@ class Devices:
         device = account.devices.get(device_id)
         if device is not None:
             return account, device
+        user = account.users.get(device_id)
+        if user is not None and self._rules.other_kind is Gate.ACCEPTED:
+            return account, Device(user.id, user.document, user.revision)
         if self._rules.foreign is Gate.ACCEPTED:
             found = self._directory.device_anywhere(device_id)
             if found is not None:
@@ -85,7 +94,25 @@ class Devices:
 
     def list_all(self, account: Account) -> Result:
         """GET /devices: a summary of each."""
-        items = [_summary(device) for device in account.devices.values()]
+        return self._listed([_summary(device) for device in account.devices.values()])
+
+    def list_owned(self, exchange: Exchange, account: Account) -> Result:
+        """GET /users/{user}/devices: a summary of each of the user's, without its SIP username (recorded)."""
+        owned = account.devices_of(exchange.arguments["user"])
+        if self._rules.owned is Owned.EVERYTHING:
+            owned = list(account.devices.values())
+        left_out = ("username", "flags")
+        summaries = [_summary(device) for device in owned]
+        return self._listed(
+            [
+                {**{key: value for key, value in item.items() if key not in left_out}, "hotdesked": False}
+                for item in summaries
+            ]
+        )
+
+    def _listed(self, items: list[Document]) -> Result:
+        if self._lists is Listing.BY_ID:
+            items.sort(key=lambda item: str(item["id"]), reverse=True)
         text = json.dumps(items, sort_keys=True)
         etag = md5(text.encode(), usedforsecurity=False).hexdigest() if items else None
         return Result(items, etag=etag, page_size=len(items))
@@ -100,16 +127,16 @@ class Devices:
                 registered.append({"device_id": device.id, "registered": True})
         return Result(registered)
 
-    def show(self, account: Account, device_id: str) -> Result:
+    def show(self, exchange: Exchange, account: Account) -> Result:
         """GET /devices/{device}."""
-        _, device = self.find(account, device_id)
+        _, device = self.find(account, exchange.arguments["device"])
         return Result(device.public, etag=device.etag)
 
     # changing
 
     def create(self, exchange: Exchange, account: Account) -> Result:
         """PUT /devices: what is missing gets its default. Nobody can be registered yet: no check-sync."""
-        document = _public(exchange.data)
+        document = public_part(exchange.data)
         if self._sync.created is Storing.TAKEN_OUT:
             document.pop("sync", None)
         document = self._checked(account, None, document)
@@ -118,11 +145,11 @@ class Devices:
         location = f"/{exchange.path[0]}/accounts/{account.id}/devices/{device.id}"
         return Result(device.public, created=location, etag=device.etag)
 
-    def update(self, exchange: Exchange, account: Account, device_id: str, how: Replacement) -> Result:
+    def update(self, exchange: Exchange, account: Account, how: Replacement) -> Result:
         """POST or PATCH /devices/{device}."""
-        account, device = self.find(account, device_id)
+        account, device = self.find(account, exchange.arguments["device"])
         old = device.document
-        document = _public(exchange.data)
+        document = public_part(exchange.data)
         flag = document.get("sync", _ABSENT)
         if self._sync.updated is Storing.TAKEN_OUT:
             document.pop("sync", None)
@@ -138,23 +165,38 @@ class Devices:
         self._after_change(account, old, document, flag, exchange.now)
         return Result(device.public, etag=device.etag)
 
-    def delete(self, account: Account, device_id: str, now: float) -> Result:
+    def delete(self, exchange: Exchange, account: Account) -> Result:
         """DELETE /devices/{device}: its last document, marked deleted."""
-        account, device = self.find(account, device_id)
+        account, device = self.find(account, exchange.arguments["device"])
         self._directory.remove(account, device)
         if Change.DELETED in self._rules.flush_on:
-            self._flush(account, device.document, now)
+            if self._sync.with_flush is Order.RACE:
+                self._race(account, device.document, self._sync.on_flush, exchange.now)
+            else:
+                self._flush(account, device.document, exchange.now)
         return Result({**device.public, "_read_only": {"deleted": True}}, etag=device.etag)
 
-    def sync(self, account: Account, device_id: str, now: float) -> Result:
+    def sync(self, exchange: Exchange, account: Account) -> Result:
         """POST /devices/{device}/sync: the reply says nothing about whether anybody was there to notify."""
-        account, device = self.find(account, device_id)
-        self._check_sync(account, device.document, self._sync.request, now)
+        account, device = self.find(account, exchange.arguments["device"])
+        event = self._event(device.document, exchange.value("reboot"))
+        self._check_sync(account, device.document, self._sync.request, exchange.now, event)
         return Result("sync request sent", etag=device.etag)
 
-    def act(self, exchange: Exchange, account: Account, device_id: str) -> Result:
+    def sync_user(self, exchange: Exchange, account: Account) -> Result:
+        """POST /users/{user}/sync: looks for the user's devices under their presence ids, a fault of 3.21 and later."""
+        user = account.users.get(exchange.arguments["user"])
+        if user is None:
+            raise bad_identifier(exchange.arguments["user"])
+        for device in account.devices_of(user.id):
+            name = device.document.get("presence_id") or device.username
+            if isinstance(name, str):
+                self._notifier.check_sync(Aor(name, account.realm), self._sync.request, exchange.now, self._sync.event)
+        return Result("sync request sent", etag=user.etag)
+
+    def act(self, exchange: Exchange, account: Account) -> Result:
         """PUT /devices/{device}: `action: notify` sends a NOTIFY of any event (Kazoo 4.2 and later)."""
-        account, device = self.find(account, device_id)
+        account, device = self.find(account, exchange.arguments["device"])
         action = exchange.value("action")
         if action is None:
             raise Refused(400, "action required", {})
@@ -171,7 +213,9 @@ class Devices:
         if aor is not None:
             kind = body.get("content_type")
             self._notifier.notify(aor, content["event"], kind, body.get("data", ""), exchange.now)
-        return Result("NOTIFY sent", etag=device.etag)
+        # recorded: the id stands there twice
+        location = f"/{exchange.path[0]}/accounts/{account.id}/devices/{device.id}/{device.id}"
+        return Result("NOTIFY sent", created=location, etag=device.etag)
 
     # what follows from a change
 
@@ -183,6 +227,10 @@ class Devices:
             attempt = Attempt.SILENT
         looked_up = old if self._sync.aor is WhoseRegistration.OLD else new
         flushed = any(change in changes for change in self._rules.flush_on)
+        if flushed and self._sync.with_flush is Order.RACE:
+            asked = Attempt.ATTEMPTED if Attempt.ATTEMPTED in (attempt, self._sync.on_flush) else Attempt.SILENT
+            self._race(account, old, asked, now)
+            return
         if flushed and self._sync.with_flush is Order.FLUSH_FIRST:
             self._flush(account, old, now)
         self._check_sync(account, looked_up, attempt, now)
@@ -201,10 +249,29 @@ class Devices:
             return bool(flag)
         return flag is True or (flag == "true" and self._sync.truth is Truth.TRUE_OR_WORD)
 
-    def _check_sync(self, account: Account, document: Document, attempt: Attempt, now: float) -> None:
+    def _check_sync(
+        self, account: Account, document: Document, attempt: Attempt, now: float, event: str | None = None
+    ) -> None:
         aor = self.aor(account, document)
         if aor is not None:
-            self._notifier.check_sync(aor, attempt, now)
+            self._notifier.check_sync(aor, attempt, now, event or self._event(document, None))
+
+    def _event(self, document: Document, reboot: Any) -> str:
+        """The Event of a check-sync for the device with that document; `reboot` is what the request says."""
+        provision = document.get("provision")
+        if self._sync.event_of is EventOf.RULE or not isinstance(provision, dict):
+            return self._sync.event
+        event = str(provision.get("check_sync_event") or self._sync.event)
+        if reboot is None:
+            return event
+        suffix = provision.get("check_sync_reboot" if reboot in (True, "true") else "check_sync_reload")
+        return f"{event};{suffix}" if suffix else event
+
+    def _race(self, account: Account, document: Document, attempt: Attempt, now: float) -> None:
+        """Send a check-sync and the end of the registration at once: if the end is faster, there is nobody left."""
+        if attempt is Attempt.ATTEMPTED and self._runtime.rng.random() < self._sync.race_won:
+            self._check_sync(account, document, attempt, now)
+        flush_device(self._registrations, account, document)
 
     def _flush(self, account: Account, document: Document, now: float) -> None:
         self._check_sync(account, document, self._sync.on_flush, now)
@@ -230,10 +297,15 @@ class Devices:
         if self._rules.type_change is Gate.REFUSED and device is not None:
             errors |= _type_change(device.document, document)
         if self._rules.validation is Gate.REFUSED:
-            errors |= validate_device(document)
+            errors |= validate_device(document, any_presence_id=self._rules.presence_id is Gate.ACCEPTED)
         if errors:
             raise invalid(errors)
-        return with_defaults(self._with_presence_id(account, document), DEVICE_DEFAULTS)
+        return with_defaults(self._with_presence_id(account, document), self._defaults())
+
+    def _defaults(self) -> Document:
+        expiry = {self._rules.expiry_field: DEVICE_DEFAULTS["sip"]["expire_seconds"]}
+        sip = {**expiry, "invite_format": self._rules.invite_format, "method": DEVICE_DEFAULTS["sip"]["method"]}
+        return {**DEVICE_DEFAULTS, "sip": sip}
 
     def _with_presence_id(self, account: Account, document: Document) -> Document:
         presence_id = document.get("presence_id")
@@ -249,12 +321,8 @@ class Devices:
             detail = {"message": "SIP credentials already in use", "cause": username}
             errors["sip.username"] = {"unique": detail}
         if mac and any(other.document.get("mac_address") == mac for other in others):
-            errors["mac_address"] = {"unique": {"message": "MAC address already in use", "cause": mac}}
+            errors["mac_address"] = {"unique": {"message": self._rules.mac_in_use, "cause": mac}}
         return errors
-
-
-def _public(data: Document) -> Document:
-    return {key: value for key, value in data.items() if key != "id" and not key.startswith(("_", "pvt_"))}
 
 
 def _type_change(old: Document, new: Document) -> Errors:

@@ -11,15 +11,27 @@ class Refused(Exception):
     """The request is answered with an error.
 
     `message` is the machine word of the envelope and `detail` its `data` (None: the envelope has no `data`);
-    `validation` marks details of the form {field: {rule: {...}}}.
+    `validation` marks details of the form {field: {rule: {...}}}; `page_size` stands in the envelope where it is not
+    None; `bare` ones are answered without a body.
     """
 
-    def __init__(self, status: int, message: str, detail: Detail | None, *, validation: bool = False) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        detail: Detail | None,
+        *,
+        validation: bool = False,
+        page_size: int | None = None,
+        bare: bool = False,
+    ) -> None:
         super().__init__(status, message)
         self.status = status
         self.message = message
         self.detail = detail
         self.validation = validation
+        self.page_size = page_size
+        self.bare = bare
 
 
 def invalid(errors: dict[str, dict[str, Any]]) -> Refused:
@@ -68,6 +80,16 @@ def invalid_credentials() -> Refused:
 def forbidden() -> Refused:
     """403."""
     return Refused(403, "forbidden", {"message": "forbidden"})
+
+
+def too_many_requests() -> Refused:
+    """429."""
+    return Refused(429, "too_many_requests", {"message": "too many requests"})
+
+
+def init_failed() -> Refused:
+    """500: Kazoo's validation has crashed; the envelope has no `data`."""
+    return Refused(500, "init failed", None)
 
 
 def unspecified_fault() -> Refused:

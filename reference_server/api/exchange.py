@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl, unquote
 
-from reference_server.api.errors import Refused, invalid, required
-from reference_server.behaviour import ApiRules
+from reference_server.api.errors import Refused, init_failed, invalid, required
+from reference_server.behaviour_api import ApiRules, Malformed, TooLong
 from reference_server.directory import Account, Document, Token
 from reference_server.effects import ApiRequest
-from reference_server.rules import Gate, Version
+from reference_server.rules import Carrier, Gate, Version
 
 JSON_TYPES = ("application/json", "application/x-json", "application/x-www-form-urlencoded", "")
 """Content types whose body is read as JSON; the body of any other type is ignored (recorded)."""
@@ -21,10 +22,24 @@ DEPTH = 100
 """Objects and arrays inside each other that a body may hold."""
 
 
+def _nothing(_: int) -> None:
+    """Nobody throttles."""
+
+
+def _full() -> int:
+    return 0
+
+
+def _unsettled(_: Result | Refused, __: float) -> None:
+    """Nobody waits yet."""
+
+
 @dataclass(slots=True)
 class Exchange:
     """A request taken apart. `method` is in upper case and already tunnelled; `negotiated` says that content
-    negotiation has happened, after which replies carry Content-Language and Vary."""
+    negotiation has happened, after which replies carry Content-Language and Vary; `known` that its token is valid.
+    `spend` takes tokens from its bucket, raising Refused when that is empty; `remaining` says what is left there.
+    """
 
     request: ApiRequest
     request_id: str
@@ -40,6 +55,10 @@ class Exchange:
     caller: Account | None = None
     account: Account | None = None
     arguments: dict[str, str] = field(default_factory=dict)
+    known: bool = False
+    carrier: Carrier = Carrier.HEADER
+    spend: Callable[[int], None] = _nothing
+    remaining: Callable[[], int] = _full
     allowed: str = "OPTIONS, GET, POST, PUT, DELETE, HEAD, PATCH, OPTIONS"
     negotiated: bool = False
 
@@ -68,6 +87,13 @@ class Result:
     """A token to hand out instead of the caller's."""
 
 
+@dataclass(slots=True)
+class Pending:
+    """What a handler answers whose reply comes later: whoever has the outcome calls `settle` with it and the second."""
+
+    settle: Callable[[Result | Refused, float], None] = _unsettled
+
+
 def open_exchange(request: ApiRequest, request_id: str, now: float) -> Exchange:
     """Take a request apart, all but its body."""
     path, _, query = request.target.partition("?")
@@ -85,6 +111,8 @@ def read_body(exchange: Exchange, rules: ApiRules) -> None:
     """Fill `envelope` and `data` from the body. Raises Refused for a body that the rules do not accept."""
     body = exchange.request.body
     if len(body) > rules.body_limit:
+        if rules.too_long is TooLong.TOO_LARGE:
+            raise Refused(413, "", None, bare=True)
         message = f"Payload or Files must not be more than {rules.body_limit} bytes"
         raise invalid({"file": {"maxSize": {"message": message, "target": rules.body_limit}}})
     kind = (exchange.header("content-type") or "").partition(";")[0].strip().lower()
@@ -95,19 +123,25 @@ def read_body(exchange: Exchange, rules: ApiRules) -> None:
     except ValueError:
         if rules.malformed_json is Gate.ACCEPTED:
             return
+        if rules.malformed is Malformed.EMPTY:
+            raise Refused(400, "", None, bare=True) from None
         raise invalid({"json": {"invalid": {"message": "decoder_exit around 0", "target": "body"}}}) from None
     if not isinstance(envelope, dict):
+        if rules.malformed is Malformed.EMPTY:
+            raise Refused(400, "", None, bare=True)
         raise invalid({"json": {"invalid": {"message": "All JSON must be valid", "target": "body"}}})
     exchange.envelope = envelope
     data = envelope.get("data")
     if data is None:
         if rules.missing_data is Gate.ACCEPTED:
             return
+        if rules.malformed is Malformed.EMPTY:
+            raise Refused(400, "", None, bare=True)
         # recorded: a null vanishes from the envelope that the error shows
         raise invalid(required("data", {key: value for key, value in envelope.items() if value is not None}))
     if isinstance(data, list):
         # recorded: lists pass the check of the envelope and crash the validation of the document
-        raise Refused(500, "init failed", None)
+        raise init_failed()
     if not isinstance(data, dict):
         kinds = "object, array"
         detail = {"message": f"Value did not match type(s): {kinds}", "target": kinds, "value": data}

@@ -1,4 +1,4 @@
-"""GET /devices/{device}/quickcall/{number}: the API side; the call itself is `reference_server.quickcall`."""
+"""Quickcalls: the API side; the call itself is `reference_server.quickcall`."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from typing import Any
 
 from reference_server import patterns
 from reference_server.api.devices import Devices
-from reference_server.api.errors import Refused, unspecified_fault
-from reference_server.api.exchange import Exchange, Result
-from reference_server.behaviour_calls import NumberFilter, QuickcallRules, Timeout
-from reference_server.directory import Account, Device, Document, realm_of
-from reference_server.legs import Shows
-from reference_server.quickcall import NAME, Quickcalls, Wish
+from reference_server.api.errors import Refused, init_failed, invalid_credentials, unspecified_fault
+from reference_server.api.exchange import Exchange, Pending, Result
+from reference_server.api.originate import as_published, originate
+from reference_server.api.users import Users
+from reference_server.behaviour import Behaviour
+from reference_server.behaviour_api import Listing
+from reference_server.behaviour_calls import DeviceFlag, NumberFilter, Shown, Timeout
+from reference_server.directory import Account, Device, Document
+from reference_server.quickcall import Quickcalls, Wish
 from reference_server.rules import Gate
 
 PUNCTUATION = str.maketrans("", "", " ,.-()")
@@ -23,25 +26,80 @@ LEAST_TIMEOUT_S = 4
 
 
 class QuickcallHandler:
-    """Rings a device."""
+    """Rings a device, or the devices of a user."""
 
-    def __init__(self, devices: Devices, quickcalls: Quickcalls, rules: QuickcallRules) -> None:
+    def __init__(self, devices: Devices, users: Users, quickcalls: Quickcalls, behaviour: Behaviour) -> None:
         self._devices = devices
+        self._users = users
         self._quickcalls = quickcalls
-        self._rules = rules
+        self._behaviour = behaviour
+        self._rules = behaviour.quickcall
 
-    def start(self, exchange: Exchange, account: Account, device_id: str, number: str) -> Result:
-        """Answer with the originate request and ring the device; an unregistered one rings nowhere."""
-        account, device = self._devices.find(account, device_id)
+    def start(self, exchange: Exchange, account: Account) -> Result:
+        """GET: answer with the originate request and ring; what is not registered rings nowhere."""
+        self._check_flag(exchange, account)
+        rung, etag = self._rung(exchange, account)
+        wish = self._wish(exchange, exchange.arguments["number"])
+        call_ids = self._quickcalls.start(account, rung, wish, exchange.now)
+        return Result(self._originate(exchange, account, rung, wish, call_ids), etag=etag)
+
+    def start_and_wait(self, exchange: Exchange, account: Account) -> Pending:
+        """POST: ring, and answer when a phone has answered or none will."""
+        rung, etag = self._rung(exchange, account)
+        wish = self._wish(exchange, exchange.arguments["number"])
+        pending = Pending()
+
+        def settle(cause: str, now: float) -> None:
+            request = self._originate(exchange, account, rung, wish, call_ids)
+            if cause:
+                published = as_published(request, self._behaviour.api.originate, exchange.request_id)
+                detail = {"request": published, "error_message": cause}
+                pending.settle(Refused(500, "quickcall initiation failed", detail), now)
+            else:
+                pending.settle(Result({**request, "application_response": "SUCCESS"}, etag=etag), now)
+
+        call_ids = self._quickcalls.start(account, rung, wish, exchange.now, settle)
+        return pending
+
+    def _check_flag(self, exchange: Exchange, account: Account) -> None:
+        """A device may be closed to callers without a valid token."""
+        flag = self._rules.flag
+        device = account.devices.get(exchange.arguments.get("device", ""))
+        if flag is DeviceFlag.NONE or device is None or exchange.known:
+            return
+        if device.document.get(flag.value, True) is not True:
+            raise invalid_credentials()
+
+    def _rung(self, exchange: Exchange, account: Account) -> tuple[list[Device], str]:
+        """The devices to ring, and the revision of who was asked for."""
+        if "user" in exchange.arguments:
+            user = self._users.find(account, exchange.arguments["user"])
+            wanted, etag = account.devices_of(user.id), user.etag
+            if self._behaviour.api.lists is Listing.BY_ID:
+                wanted.sort(key=lambda device: device.id)
+        else:
+            _, device = self._devices.find(account, exchange.arguments["device"])
+            wanted, etag = [device], device.etag
+        exchange.spend(self._behaviour.rate.quickcall)
+        rung = [device for device in wanted if self._can_ring(device)]
+        if not rung:
+            raise unspecified_fault()
+        return rung, etag
+
+    def _can_ring(self, device: Device) -> bool:
         if not device.enabled and self._rules.disabled is Gate.REFUSED:
-            raise unspecified_fault()
-        if device.username is None and device.forward is None:
-            raise unspecified_fault()
-        wish = self._wish(exchange, number)
-        call_id = self._quickcalls.start(account, device, wish, exchange.now)
-        data = _originate(account, device, wish, self._quickcalls.leg_b_shows(account, device, wish), call_id)
-        said = {name.replace("-", "_"): value for name, value in exchange.query.items() if name != "auth_token"}
-        return Result({**data, "custom_application_vars": said}, etag=device.etag)
+            return False
+        return device.username is not None or device.forward is not None
+
+    def _originate(
+        self, exchange: Exchange, account: Account, rung: list[Device], wish: Wish, call_ids: list[str]
+    ) -> Document:
+        hidden = () if self._rules.shows_token is Shown.SHOWN else ("auth_token",)
+        said = {name.replace("-", "_"): value for name, value in exchange.query.items() if name not in hidden}
+        shows = self._quickcalls.leg_b_shows(account, rung[0], wish)
+        user = exchange.arguments.get("user")
+        request = originate(self._behaviour, account, rung, user, wish, shows, call_ids)
+        return {**request, "custom_application_vars": said}
 
     def _wish(self, exchange: Exchange, number: str) -> Wish:
         shown = number
@@ -77,7 +135,7 @@ def _filtered(number: str, number_filter: Any) -> str:
         pattern = patterns.compile_pattern(str(number_filter))
     except patterns.BadPattern:
         # recorded: a bad pattern crashes the handler
-        raise Refused(500, "init failed", None) from None
+        raise init_failed() from None
     match = patterns.find(pattern, number)
     return match[1] if match is not None and pattern.groups and match[1] is not None else number
 
@@ -85,58 +143,3 @@ def _filtered(number: str, number_filter: Any) -> str:
 def _text(value: Any) -> str | None:
     """A parameter that is shown to somebody, None where it says nothing."""
     return str(value) if isinstance(value, str | int) and value != "" else None
-
-
-def _originate(account: Account, device: Device, wish: Wish, leg_b: Shows, call_id: str) -> Document:
-    """The originate request, as 4.3 shows it (recorded); `retain_cid` as 3.22 has it."""
-    owner = {"account_id": account.id, "authorizing_type": "device", "authorizing_id": device.id}
-    realm = realm_of(account, device)
-    presence_id = str(device.document.get("presence_id") or device.username or device.id)
-    invite_format = device.sip.get("invite_format", "contact")
-    return {
-        "application_name": "transfer",
-        "application_data": {"route": wish.number},
-        "continue_on_fail": False,
-        "custom_channel_vars": {**owner, "retain_cid": "true", "inherit_codec": "false"},
-        "dial_endpoint_method": "simultaneous",
-        "endpoints": [
-            {
-                "invite_format": invite_format,
-                "to_user": device.username,
-                "to_username": device.username,
-                "to_realm": realm,
-                "to_did": wish.shown,
-                "privacy_method": "kazoo",
-                "endpoint_id": device.id,
-                "presence_id": presence_id if "@" in presence_id else f"{presence_id}@{realm}",
-                "custom_sip_headers": {
-                    "x_kazoo_invite_format": invite_format,
-                    "x_kazoo_aor": f"sip:{device.username}@{realm}",
-                },
-                "custom_channel_vars": {
-                    **owner,
-                    "sip_invite_domain": realm,
-                    "media_encryption_enforce_security": True,
-                    "auto_answer": wish.auto_answer,
-                },
-                "flags": {"dynamic": [], "static": []},
-                "ignore_completed_elsewhere": True,
-                "outbound_call_id": call_id,
-            }
-        ],
-        "export_custom_channel_vars": [
-            "Account-ID",
-            "Authorizing-ID",
-            "Authorizing-Type",
-            "Outbound-Callee-ID-Name",
-            "Outbound-Callee-ID-Number",
-            "Retain-CID",
-        ],
-        "ignore_early_media": not wish.early_media,
-        "media": "bypass" if wish.bypass else "process",
-        "outbound_caller_id_name": NAME,
-        "outbound_caller_id_number": wish.shown,
-        "outbound_callee_id_name": leg_b.name,
-        "outbound_callee_id_number": leg_b.number,
-        "timeout": int(wish.ring_s) if wish.ring_s.is_integer() else wish.ring_s,
-    }

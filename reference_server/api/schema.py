@@ -75,6 +75,15 @@ DEVICE = (
     Field("sip.realm", "string", minimum=4, maximum=253, pattern=REALM),
 )
 
+USER = (
+    Field("first_name", "string", required=True, minimum=1, maximum=128),
+    Field("last_name", "string", required=True, minimum=1, maximum=128),
+    Field("username", "string", minimum=1, maximum=256),
+    Field("password", "string", minimum=1),
+    Field("presence_id", "string"),
+    Field("enabled", "boolean"),
+)
+
 CALLFLOW = (
     Field("name", "string", maximum=128),
     Field("numbers", "array", required=True),
@@ -136,9 +145,10 @@ def validate(document: Document, fields: tuple[Field, ...]) -> Errors:
     return errors
 
 
-def validate_device(document: Document) -> Errors:
+def validate_device(document: Document, *, any_presence_id: bool = False) -> Errors:
     """The device schema, and what Kazoo checks beside it."""
-    errors = validate(document, DEVICE)
+    fields = tuple(field for field in DEVICE if not any_presence_id or field.path != "presence_id")
+    errors = validate(document, fields)
     sip = document.get("sip")
     if isinstance(sip, dict) and sip.get("method") == "ip":
         address = sip.get("ip", _MISSING)

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 from reference_server.api.errors import bad_identifier, invalid
 from reference_server.api.exchange import Exchange, Result
 from reference_server.api.schema import CALLFLOW, RESOURCE, RESOURCE_DEFAULTS, Errors, validate, with_defaults
 from reference_server.directory import Account, Directory, Document, Stored
+
+
+def public_part(data: Document) -> Document:
+    """What of a document may be written from outside."""
+    return {key: value for key, value in data.items() if key != "id" and not key.startswith(("_", "pvt_"))}
 
 
 class StoredDocuments(ABC):
@@ -30,28 +36,36 @@ class StoredDocuments(ABC):
     def summary(self, document: Document) -> Document:
         """What the list shows beside the id."""
 
+    def handlers(self) -> dict[str, Callable[[Exchange, Account], Result]]:
+        """The handlers by name."""
+        name = self.noun.removesuffix("s")
+        return {
+            f"create_{name}": self.create,
+            f"list_{name}s": self.list_all,
+            f"show_{name}": self.show,
+            f"delete_{name}": self.delete,
+        }
+
     def create(self, exchange: Exchange, account: Account) -> Result:
         """PUT."""
-        data = exchange.data
-        public = {key: value for key, value in data.items() if key != "id" and not key.startswith(("_", "pvt_"))}
-        stored = Stored(self._directory.new_id(), self.checked(account, public))
+        stored = Stored(self._directory.new_id(), self.checked(account, public_part(exchange.data)))
         self.owned(account)[stored.id] = stored
         location = f"/{exchange.path[0]}/accounts/{account.id}/{self.noun}/{stored.id}"
         return Result(stored.public, created=location, etag=stored.etag)
 
-    def list_all(self, account: Account) -> Result:
+    def list_all(self, _: Exchange, account: Account) -> Result:
         """GET the list: a summary of each."""
         items = [{"id": stored.id, **self.summary(stored.document)} for stored in self.owned(account).values()]
         return Result(items, page_size=len(items))
 
-    def show(self, account: Account, document_id: str) -> Result:
+    def show(self, exchange: Exchange, account: Account) -> Result:
         """GET one."""
-        stored = self._find(account, document_id)
+        stored = self._find(account, exchange.arguments["document"])
         return Result(stored.public, etag=stored.etag)
 
-    def delete(self, account: Account, document_id: str) -> Result:
+    def delete(self, exchange: Exchange, account: Account) -> Result:
         """DELETE: its last document, marked deleted."""
-        stored = self._find(account, document_id)
+        stored = self._find(account, exchange.arguments["document"])
         del self.owned(account)[stored.id]
         return Result({**stored.public, "_read_only": {"deleted": True}}, etag=stored.etag)
 

@@ -19,7 +19,8 @@ from urllib.request import ProxyHandler, Request, build_opener
 from harness.engine import Engine, Options, RunResult
 from harness.loader import Case
 from harness.verdicts import Verdict
-from reference_server.behaviour import PROFILES, Behaviour
+from reference_server.behaviour import Behaviour
+from reference_server.profiles import PROFILES
 
 ROOT = Path(__file__).resolve().parents[2]
 RINGPROOF = [sys.executable, "-m", "harness.cli"]

@@ -19,7 +19,7 @@ from harness.ports import Api, ApiAnswer, ApiCall
 from harness.recorder import RunRecorder
 from harness.virtual import VirtualLoop
 from harness.world import World, virtual_world
-from reference_server.behaviour import PROFILES
+from reference_server.profiles import PROFILES
 from reports.record import Event, RecordError, RecordWriter
 from reports.secrets import Secrets
 from tests.harness.files import cases

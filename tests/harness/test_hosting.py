@@ -10,8 +10,8 @@ import pytest
 from harness.hosting import ReferenceHost
 from harness.virtual import VirtualLoop
 from phones.net import Endpoint, MemoryWire, Receive
-from reference_server.behaviour import PROFILES
 from reference_server.effects import SendMedia
+from reference_server.profiles import PROFILES
 from reference_server.server import ReferenceServer
 
 

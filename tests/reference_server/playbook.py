@@ -11,9 +11,10 @@ from typing import Any, Protocol
 from phones.sip.digest import Challenge, answer
 from phones.sip.index import Message
 from phones.sip.message import Address, request, response
-from reference_server.behaviour import PROFILES, Behaviour
+from reference_server.behaviour import Behaviour
 from reference_server.effects import ApiReply, ApiRequest, SendMedia, SendSip
 from reference_server.faults import Fault
+from reference_server.profiles import PROFILES
 from reference_server.seed import SeedDevice
 from reference_server.server import ReferenceServer
 

@@ -11,7 +11,8 @@ import pytest
 from pydantic import ValidationError
 
 from reference_server import behaviour
-from reference_server.behaviour import PROFILES, ApiRules, Behaviour, Check
+from reference_server.behaviour import Behaviour
+from reference_server.behaviour_api import ApiRules, Check
 from reference_server.faults import (
     Delay,
     Double,
@@ -25,6 +26,7 @@ from reference_server.faults import (
     Reorder,
 )
 from reference_server.mutants import MUTANTS
+from reference_server.profiles import PROFILES
 from reference_server.rules import Span
 from tests.reference_server.playbook import DOCUMENTED, changed
 
@@ -119,7 +121,7 @@ CHAPTERS = "|".join(Behaviour.model_fields)
 
 
 def is_read(rule: str) -> bool:
-    return re.search(rf"\b(rules|_rules|_sync|_tokens|_quick|{CHAPTERS})\.{rule}\b", SOURCES) is not None
+    return re.search(rf"\b(rules|_rules|_sync|_tokens|_quick|_reset|{CHAPTERS})\.{rule}\b", SOURCES) is not None
 
 
 @pytest.mark.parametrize(("chapter", "rule"), RULES)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from phones.sip.index import Message
-from reference_server.behaviour import Behaviour, Encryption
+from reference_server.behaviour import Behaviour
+from reference_server.behaviour_api import Encryption
 from reference_server.mutants import MUTANTS
 from tests.reference_server.call_checks import CALL_CHECKS
 from tests.reference_server.playbook import DOCUMENTED, Bench, notifies

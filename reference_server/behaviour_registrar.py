@@ -1,0 +1,111 @@
+"""The chapter of a behaviour about the SIP edge: registration, and what it lets through."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from reference_server.rules import Gate, KnownSource, Rules, Span
+
+
+class Freshness(StrEnum):
+    """Whether contacts end when their time is over."""
+
+    ENFORCED = "enforced"
+    IGNORED = "ignored"
+
+
+class Removal(StrEnum):
+    """What Expires 0 does."""
+
+    REMOVES = "removes"
+    IGNORED = "ignored"
+
+
+class Capacity(StrEnum):
+    """How many contacts an address-of-record keeps."""
+
+    ONE = "one"
+    """A new contact silently replaces the older one (recorded)."""
+    MANY = "many"
+
+
+class ShortExpires(StrEnum):
+    """What an expiry below the minimum meets."""
+
+    REFUSED = "refused"
+    """423 with Min-Expires."""
+    RAISED = "raised"
+    """Granted the minimum."""
+
+
+class AddressRealm(StrEnum):
+    """What a REGISTER for a domain that is an IP address meets."""
+
+    DROPPED = "dropped"
+    CHALLENGED = "challenged"
+
+
+class Unsolicited(StrEnum):
+    """Whether a new contact is told its message waiting state unasked."""
+
+    SENT = "sent"
+    NEVER = "never"
+
+
+class AorHeader(StrEnum):
+    """What the edge does with X-KAZOO-AOR on a request to a phone."""
+
+    KEPT = "kept"
+    """It reaches the phone (recorded)."""
+    STRIPPED = "stripped"
+
+
+class LineBreaks(StrEnum):
+    """What becomes of CR and LF in a SIP header value that comes from the API."""
+
+    CUT = "cut"
+    """The value ends there (recorded)."""
+    PASSED = "passed"
+
+
+class BrokenType(StrEnum):
+    """What becomes of a NOTIFY whose content type has a line break in it."""
+
+    CUT = "cut"
+    """As of any other header value."""
+    DROPPED = "dropped"
+    """Nothing is sent (recorded)."""
+
+
+class RegistrarRules(Rules):
+    """The SIP edge: registration, and the headers that it lets through."""
+
+    wrong_password: Gate = Gate.REFUSED
+    known_source: KnownSource = KnownSource.CHALLENGED
+    address_realm: AddressRealm = AddressRealm.DROPPED
+    dropped_agents: tuple[str, ...] = ("friendly-scanner", "sundayddr", "pplsip")
+    """User-Agents that get no answer at all."""
+    min_expires: int = Field(default=1, ge=1)
+    max_expires: int = Field(default=3600, ge=1)
+    default_expires: int | None = Field(default=300, ge=1)
+    """Seconds granted to a REGISTER that names no expiry; None: 400 Missing Expires."""
+    known_expires: int = Field(default=600, ge=1)
+    """Seconds granted to one from a trusted source where there is no default (recorded)."""
+    short_expires: ShortExpires = ShortExpires.REFUSED
+    expiry: Freshness = Freshness.ENFORCED
+    unregister: Removal = Removal.REMOVES
+    contacts: Capacity = Capacity.ONE
+    nonce_lifetime_s: Annotated[float, Field(gt=0)] = 300.0
+    trying: str = "checking your credentials"
+    """Reason of the 100."""
+    delay: Span = Span(low=0.006, high=0.025)
+    """From the credentials to the final answer."""
+    message_waiting: Unsolicited = Unsolicited.SENT
+    message_waiting_delay: Span = Span(low=0.005, high=0.060)
+    """From the 200 of a new contact to the unsolicited NOTIFY."""
+    aor_header: AorHeader = AorHeader.KEPT
+    line_breaks: LineBreaks = LineBreaks.CUT
+    broken_type: BrokenType = BrokenType.CUT
