@@ -83,6 +83,18 @@ class JudgedCase(_Document):
     evidence: str
 
 
+class Witnessed(_Document):
+    """What `--witness` found: `late` are datagrams for phones that had left, `dropped` what the capture has lost."""
+
+    interface: str
+    agrees: bool
+    agreed: int
+    only_on_wire: list[str]
+    only_in_record: list[str]
+    late: int
+    dropped: int
+
+
 class Round(_Document):
     """One round of `--repeat` or `--until-fail`."""
 
@@ -107,6 +119,7 @@ class RunDocument(Head):
     verdicts: dict[VerdictName, int]
     cases: list[JudgedCase]
     left: list[str]
+    witness: Witnessed | None
     rounds: list[Round]
 
 

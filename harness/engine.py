@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from harness.agreement import Agreement
 from harness.case_run import CaseRun
 from harness.errors import HarnessError, RingproofError
 from harness.judge import Judge
@@ -79,6 +80,8 @@ class RunResult:
     duration_s: float = 0.0
     header: Event = field(default_factory=dict)
     """The Record's."""
+    witness: Agreement | None = None
+    """What an independent capture of the run made of its Record, where there was one."""
 
 
 class Engine:
@@ -130,6 +133,10 @@ class Engine:
         finally:
             self._finish(writer)
         return self.result
+
+    def mask(self, data: bytes) -> bytes:
+        """`data` with everything masked that the Record must not hold."""
+        return self._secrets.mask(data)
 
     def interrupt(self) -> None:
         """End the run early, from another thread: running cases clean up, no further one begins."""

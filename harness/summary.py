@@ -46,6 +46,9 @@ def print_summary(console: Console, result: RunResult, cases: Iterable[Case], *,
     if result.interrupted:
         removed = "what was recorded is whole" if result.left else "what was created has been removed"
         console.print(f"interrupted: {removed}")
+    if result.witness:
+        for line in result.witness.told():
+            console.print(plain(line), style=None if result.witness.is_whole else "bold red")
     if result.error:
         console.print(f"ringproof: {result.error}", style="bold red")
     console.print(f"Record: {result.folder}   judge it again: ringproof report {result.folder} --verdicts-only")

@@ -42,6 +42,11 @@ def parse_ip(host: str) -> Ip | None:
         return None
 
 
+def parse_packed(octets: bytes) -> Ip:
+    """An address of 4 or 16 octets. Raises ValueError."""
+    return ip_address(octets)
+
+
 def split_address(text: str) -> tuple[str, int]:
     """host:port or [host]:port as a host and a port; what is no port is 0."""
     host, _, port = text.rpartition(":")

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="which cases get a folder below the run: explanation, ladder, API calls, capture",
 )
+@click.option("--witness", metavar="INTERFACE", help="capture the run there as well, and compare; needs root")
 @click.option("--seed", type=click.IntRange(0), help="repeat a run; default a new one, which is printed")
 @format_option
 @guarded("run")
@@ -60,6 +61,7 @@ def command(
     slow: bool,
     strict: bool,
     evidence: str,
+    witness: str | None,
     seed: int | None,
     format_: str,
 ) -> int:
@@ -75,6 +77,8 @@ def command(
     live = target_name != "reference"
     if live and (mutant or behaviour or time_ == "virtual"):
         raise UsageError("--mutant, --behaviour and --time virtual are for the embedded reference, not for --target")
+    if witness and time_ == "virtual":
+        raise UsageError("--witness needs a real wire: there is none in --time virtual")
     rules = chosen_behaviour(profile, mutant, behaviour)
     target = load_target(Path(target_name)) if live else None
     if target is not None and target.api.https is not None:
@@ -104,6 +108,9 @@ def command(
     from harness.summary import print_summary
     from harness.terminal import LiveRun, cases_of, count_words, make_console
 
+    if witness:
+        from harness.witness import run_witnessed
+
     console = make_console(stderr=format_ == "json")
     if verbose:
         from harness.wire_log import watcher
@@ -118,14 +125,16 @@ def command(
         options |= {"seed": chosen_seed + number}
         with LiveRun(console, [case.address for case in cases], quiet=many) as live_run:
             options |= {"progress": live_run.progress, "notice": console.print}
-            result = Engine(cases, Options(**options)).run()
+            engine = Engine(cases, Options(**options))
+            result = run_witnessed(engine, witness) if witness else engine.run()
+        seen = result.witness
         code = exit_code(
             [each.verdict for each in result.verdicts],
             planned=result.planned,
             interrupted=result.interrupted,
-            broken=bool(result.error),
+            broken=bool(result.error) or (seen is not None and not seen.is_whole and not seen.saw_nothing),
             strict=strict,
-            left=bool(result.left or _unproved(selectors, result)),
+            left=bool(result.left or _unproved(selectors, result) or (seen is not None and seen.saw_nothing)),
         )
         if evidence != "none":
             problem = write_evidence(result, console.print, everything=evidence == "all")
@@ -208,6 +217,7 @@ def _document(
             {**each.as_json(), "evidence": str(evidence_of(result.folder, each.address))} for each in result.verdicts
         ],
         left=result.left,
+        witness=result.witness.as_json() if result.witness else None,
         rounds=[
             {"run": of.run_id, "seed": told["seed"], "exit_code": each, "verdicts": counted(of)}
             for of, told, each in rounds

@@ -5,6 +5,8 @@ import shutil
 
 import pytest
 
+from tests.end_to_end.conftest import cli as cli
+
 
 @pytest.fixture
 def tshark() -> str:
