@@ -184,8 +184,6 @@ class CaseJudge:
         claim = self._claims.get(event["step"])
         if event["phase"] == "end" and isinstance(claim, RegistrationClaim | SubscriptionClaim):
             claim.step_ended()
-        if event["phase"] == "start" and event["stimulus"]:
-            self._seal()
         if event["phase"] == "end" and event["stimulus"]:
             self._stimulus_t = event["t"]
             self._act(event)
