@@ -29,7 +29,7 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 _TAG = re.compile(r";\s*tag\s*=\s*([^;,\s>]+)", re.IGNORECASE)
 _DISPLAY = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"|([^<"]*))\s*<')
 _TARGET = re.compile(r"sips?:[!#-;=?-~]+", re.IGNORECASE)
-_USER = re.compile(r"<?\s*sips?:([^@;?>\s]*)@")
+_USER = re.compile(r"\s*sips?:([^@;?>\s]*)@", re.IGNORECASE)
 
 
 def tag_of(value: str | None) -> str:
@@ -48,7 +48,7 @@ def display_of(value: str | None) -> str:
 
 def user_of(value: str | None) -> str:
     """The user part of the URI in a From or To value or in a Request-URI, as it is written; "" where there is none."""
-    match = _USER.search(value or "")
+    match = _USER.match((value or "").rpartition("<")[2])
     return match[1] if match else ""
 
 
@@ -127,7 +127,7 @@ class CallWriter:
         headers: list[Header] = [
             ("Record-Route", f"<sip:{host}:{port};lr=on;ftag={leg.tag}>"),
             *vias,
-            ("Max-Forwards", "50"),
+            ("Max-Forwards", str(leg.hops)),
             ("From", f"{leg.local};tag={leg.tag}"),
             ("To", leg.remote),
             ("Call-ID", leg.call_id),
@@ -176,7 +176,7 @@ class CallWriter:
         """The CANCEL of a leg's INVITE: its Via, its Request-URI, its To (RFC 3261 9.1)."""
         headers: list[Header] = [
             ("Via", leg.via),
-            ("Max-Forwards", "50"),
+            ("Max-Forwards", str(leg.hops)),
             ("From", f"{leg.local};tag={leg.tag}"),
             ("To", leg.remote),
             ("Call-ID", leg.call_id),

@@ -30,6 +30,12 @@ REFUSALS = {0: "RECOVERY_ON_TIMER_EXPIRE", 404: "UNALLOCATED_NUMBER", 486: "USER
 
 REFUSED = "NORMAL_TEMPORARY_FAILURE"
 
+MOST_HOPS = 50
+"""Max-Forwards of what begins here; more than that is cut to it (recorded)."""
+
+HOPS_INSIDE = 2
+"""What a call that passes through loses of its Max-Forwards (recorded: 70 becomes 48)."""
+
 UNANSWERED = (603, "Endpoint Not Available")
 """What the caller is told when nobody answered in time (recorded)."""
 
@@ -109,6 +115,9 @@ class Calls:
         self._switch.take(leg, request, key, now)
         call = Call(caller.party.account, caller.device, number, caller.shows, leg)
         self._calls[leg] = call
+        if leg.hops <= HOPS_INSIDE:
+            self._switch.refuse(leg, 483, "Too Many Hops", now)
+            return
         if not self._switch.read_media(leg, request) or self._writer.answer(leg) is None:
             self._switch.refuse(leg, 488, "Not Acceptable Here", now)
             return
@@ -170,7 +179,7 @@ class Calls:
         if self._quick.leg_b is LegB.AT_ONCE:
             self._dial(call, now)
 
-    def outgoing(self, side: Side, target: Target, peer: Shows, local: str, call_id: str, now: float) -> Leg:
+    def outgoing(self, side: Side, target: Target, peer: Shows, local: str, call_id: str, hops: int, now: float) -> Leg:
         """A leg to a phone, its ring time running. `local` is the From that it shows, `peer` what lamps show."""
         durations = {"ring": lambda _: target.ring_s, "linger": lambda _: LINGER_S}
         machine = Machine(OUTGOING, durations, now)
@@ -184,6 +193,7 @@ class Calls:
             call_id,
             self._relay.tag(),
             self._relay.next_cseq(),
+            hops,
             local=local,
             remote=target.to,
             target=target.uri,
@@ -206,6 +216,7 @@ class Calls:
             request.call_id,
             tag,
             request.cseq,
+            _hops(request),
             local=request.get("to") or "",
             remote=sender,
             target=target_of(request) or f"sip:{user_of(sender) or 'unknown'}@{host}:{port}",
@@ -230,7 +241,8 @@ class Calls:
         shows = call.shows if target.keeps_caller or target.party.device is None else self._own(target)
         quoting = self._quick.quoting if call.quickcall else Quoting.ESCAPED
         local = self._writer.name_address(shows, call.account.realm, quoting)
-        b = self.outgoing(Side.B, target, shows, local, self._relay.call_id(), now)
+        hops = a.hops if call.quickcall else a.hops - HOPS_INSIDE
+        b = self.outgoing(Side.B, target, shows, local, self._relay.call_id(), hops, now)
         call.b = b
         self._calls[b] = call
         self._media.add(b)
@@ -387,3 +399,9 @@ class Calls:
 def _passed_on(status: int) -> int:
     """What the caller gets for the refusal of leg B: neither a redirection nor a challenge."""
     return 480 if status < 400 or status in (401, 407) else status
+
+
+def _hops(request: Message) -> int:
+    """The Max-Forwards of a request, at most ours."""
+    text = (request.get("max-forwards") or "").strip()
+    return min(int(text), MOST_HOPS) if text.isascii() and text.isdigit() and len(text) <= 3 else MOST_HOPS

@@ -148,7 +148,8 @@ class Leg:
     """One leg. `local` and `remote` are From and To of our requests, the phone's tag included once it is known.
 
     `target` is the Request-URI inside the dialog, `cseq` that of the INVITE, `key` its transaction. `session` is
-    what the phone said about its media, `body` the same as it came. `tag` is ours. `mate` is the leg that its media
+    what the phone said about its media, `body` the same as it came. `tag` is ours, `hops` the Max-Forwards of the
+    INVITE. `mate` is the leg that its media
     goes to.
     """
 
@@ -161,6 +162,7 @@ class Leg:
     call_id: str
     tag: str
     cseq: int
+    hops: int
     local: str
     remote: str
     target: str

@@ -9,7 +9,7 @@ from functools import partial
 from reference_server.behaviour_calls import AutoAnswer, Bypass, CallerId, CallIds, Shown, Unregistered
 from reference_server.call_wire import CallWriter, Header
 from reference_server.callers import Callers
-from reference_server.calls import Call, Calls
+from reference_server.calls import MOST_HOPS, Call, Calls
 from reference_server.directory import Account, Device, realm_of
 from reference_server.legs import Shows, Side
 from reference_server.presentity import has_presence_id
@@ -117,7 +117,7 @@ class Quickcalls:
         account, wish = ringing.account, ringing.wish
         peer = Shows(wish.shown, self._rules.leg_a_name)
         local = self._writer.name_address(peer, realm_of(account, device))
-        leg = self._calls.outgoing(Side.A, self._shortened(target), peer, local, call_id, now)
+        leg = self._calls.outgoing(Side.A, self._shortened(target), peer, local, call_id, MOST_HOPS, now)
         bypass = wish.bypass and self._rules.bypass is Bypass.HONOURED
         shows = self.leg_b_shows(account, device, wish)
         call = Call(account, device, wish.number, shows, leg, quickcall=True, bypass=bypass)

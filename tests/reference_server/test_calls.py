@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -16,12 +17,14 @@ from tests.reference_server.calling import (
     MEDIA,
     Caller,
     callflow,
+    cellphone,
     desk,
     forgotten,
     log_of,
     media_of,
     office,
     states,
+    trunk,
 )
 from tests.reference_server.playbook import Bench, changed
 
@@ -84,6 +87,42 @@ def test_a_call_from_end_to_end() -> None:
     assert b.methods == ["INVITE", "ACK", "BYE"]
     assert b.requests("BYE")[0].get("reason") == 'Q.850;cause=16;text="NORMAL_CLEARING"'
     assert forgotten(bench)
+
+
+@pytest.mark.parametrize(("hops", "seen"), [("70", "48"), ("50", "48"), ("10", "8"), ("x", "48"), ("2", None)])
+def test_hops(hops: str, seen: str | None) -> None:
+    bench = Bench()
+    a, b = office(bench)
+    uri = f"sip:1002@{a.realm}"
+    data = a.message("INVITE", uri, "hops", 1, f"<{uri}>", body=a.offer)
+    data = data.replace(b"Max-Forwards: 70", f"Max-Forwards: {hops}".encode())
+    a.receive(data)
+    bench.run(0.5)
+    assert [invite.get("max-forwards") for invite in b.invites] == ([seen] if seen else [])
+    assert a.final(Message.parse(data)).status == (200 if seen else 483)
+
+
+def test_a_call_that_comes_back_for_ever_ends() -> None:
+    bench = Bench()
+    a, _ = office(bench)
+    trunk(bench, port=9000)
+    cellphone(bench)
+    # whatever goes to the carrier comes back from there, as if the cellphone's number were the office's
+    carrier = Caller(bench, 9000, "carrier", "carrier.example", picks_up=())
+    returned: list[Message] = []
+
+    def take(message: Message) -> None:
+        carrier.taken.append(message)
+        if message.is_request and message.method == "INVITE" and message.raw not in [m.raw for m in returned]:
+            returned.append(message)
+            hops = message.get("max-forwards")
+            data = carrier.message("INVITE", f"sip:1044@{a.realm}", f"back-{len(returned)}", 1, "<sip:1044@x>")
+            carrier.receive(data.replace(b"Max-Forwards: 70", f"Max-Forwards: {hops}".encode()))
+
+    mock.patch.object(carrier, "take", take).start()
+    a.call("1044")
+    bench.run(10.0)
+    assert 20 <= len({message.call_id for message in returned}) <= 25
 
 
 def test_everything_looks_as_recorded() -> None:
@@ -486,9 +525,9 @@ def test_caller_id_of_the_document() -> None:
 def test_the_name_that_a_phone_gives_itself() -> None:
     bench = Bench()
     a, b = office(bench)
-    a.call("1002", sender=f'"Bob \\"B\\"" <sip:{a.user}@{a.realm}>;tag=caller')
+    a.call("1002", sender=f'"Bob \\"<sip:x@y>\\"" <sip:{a.user}@{a.realm}>;tag=caller')
     bench.run(0.1)
-    assert (b.invites[0].get("from") or "").startswith(f'"Bob \\"B\\"" <sip:1001@{a.realm}>')
+    assert (b.invites[0].get("from") or "").startswith(f'"Bob \\"<sip:x@y>\\"" <sip:1001@{a.realm}>')
 
 
 @pytest.mark.parametrize(("rule", "rings"), [("refused", 0), ("rung", 1)])
