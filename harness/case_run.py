@@ -316,6 +316,7 @@ class CaseRun:
         said = {"step": at.number, "line": at.position.line, "text": at.text}
         said |= {"stimulus": not isinstance(step, QUIET)}
         self._recorder.write("step", **said, phase="start")
+        self._recorder.waits(at.text, self._recorder.now + step.wait if isinstance(step, Wait) else None)
         if await self._phone_steps.run(at):
             pass
         elif isinstance(step, Register):
@@ -421,6 +422,7 @@ class CaseRun:
         left = running.seconds_registered()
         if left > _LONGEST_EXPIRY_S:
             raise Unsupported(f"the registration of {name} was granted for {left:.0f} s: too long to wait for its end")
+        self._recorder.waits(f"the end of {name}'s registration", self._recorder.now + left)
         await running.expired()
         # the server's clock began a little later than the phone's
         await asyncio.sleep(_EXPIRY_MARGIN_S)

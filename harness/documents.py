@@ -104,6 +104,31 @@ class Round(_Document):
     verdicts: dict[VerdictName, int]
 
 
+class BaselineFinding(_Document):
+    """What changed about one entry of a baseline. `red`: the run does not pass with it.
+
+    kept_again: it deviates no longer; changed: it deviates otherwise; undecided: nobody can say; expired: its last day
+    is over, so it excuses nothing.
+    """
+
+    kind: Literal["kept_again", "changed", "undecided", "expired"]
+    red: bool
+    clause: str | None
+    case: str | None
+    verdict: VerdictName
+    until: str
+    said: str
+
+
+class BaselineOutcome(_Document):
+    """What a baseline made of a run: cases that are known by it, entries about what was not run, what changed."""
+
+    file: str
+    known: int
+    not_run: int
+    findings: list[BaselineFinding]
+
+
 class RunDocument(Head):
     """`ringproof run --format json`. Of several `rounds` the worst is shown, the last of those."""
 
@@ -120,6 +145,7 @@ class RunDocument(Head):
     cases: list[JudgedCase]
     left: list[str]
     witness: Witnessed | None
+    baseline: BaselineOutcome | None
     rounds: list[Round]
 
 
@@ -135,6 +161,7 @@ class ReportDocument(Head):
     interrupted: bool
     verdicts: dict[VerdictName, int]
     cases: list[JudgedCase]
+    baseline: BaselineOutcome | None
     changed: list[str]
 
 

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from harness.agreement import Agreement
+from harness.baseline import Baseline, baseline_of, restated
 from harness.case_run import CaseRun
 from harness.errors import HarnessError, RingproofError
 from harness.judge import Judge
@@ -57,22 +58,36 @@ class Options:
     jobs: int | None = None
     seed: int = 0
     stop_at_first: bool = False
+    baseline: Baseline | None = None
+    """Known deviations: recorded in the header, told to `progress`, and no reason to stop at the first."""
     slow: bool = False
     """Run on sockets what is known to wait long, too."""
     progress: Progress | None = None
     watcher: Callable[[Event, bytes], None] | None = None
+    waiting: Callable[[str, str, float | None], None] | None = None
+    """Called with what a case waits for, and the seconds that it waits at most; None where they are not seconds of
+    the wall."""
+
+    tick: Callable[[], None] | None = None
+    """Called now and then while nothing may happen."""
+
     notice: Callable[[str], None] | None = None
 
 
 @dataclass(slots=True)
 class RunResult:
-    """What a run found. `error` is ours, if something stopped it."""
+    """What a run found. `error` is ours, if something stopped it.
+
+    `judged` is what the judge said, `verdicts` that with `baseline`.
+    """
 
     run_id: str
     folder: Path
     started: str | None
     target: str
     verdicts: list[CaseVerdict] = field(default_factory=list)
+    judged: list[CaseVerdict] = field(default_factory=list)
+    baseline: Baseline | None = None
     planned: int = 0
     interrupted: bool = False
     error: str = ""
@@ -118,6 +133,7 @@ class Engine:
             evidence.clear(self.result.folder)
             self._recorder.start(writer)
             self._recorder.watcher = self._watch
+            self._recorder.waiting = self._waits
             link_latest(self._options.out, self.result.folder)
             self._write_header()
             if self._options.virtual:
@@ -172,8 +188,14 @@ class Engine:
             seed=options.seed,
             started=self._started,
             again=_again(options),
+            baseline=options.baseline.model_dump(mode="json") if options.baseline else None,
             cases=[case.address for case in self._cases],
         )
+        self.result.baseline = baseline_of(self.result.header)
+
+    def _waits(self, address: str, what: str, seconds: float | None) -> None:
+        if self._options.waiting is not None:
+            self._options.waiting(address, what, None if self._options.virtual else seconds)
 
     def _watch(self, event: Event, data: bytes) -> None:
         if event["kind"] == "left":
@@ -182,14 +204,15 @@ class Engine:
             self._options.watcher(event, data)
 
     def _finish(self, writer: RecordWriter | None) -> None:
-        self.result.verdicts = self._judge.verdicts()
+        self.result.judged = self._judge.verdicts()
+        self.result.verdicts = restated(self.result.baseline, self.result.judged)
         self.result.duration_s = round(self._recorder.now, 6)
         if writer is None:
             return
         try:
             if not self.result.error:
                 counts: dict[str, int] = {}
-                for each in self.result.verdicts:
+                for each in self.result.judged:
                     counts[each.verdict] = counts.get(each.verdict, 0) + 1
                 self._recorder.write("footer", interrupted=self.result.interrupted, error="", verdicts=counts)
         except RecordError as error:
@@ -276,6 +299,8 @@ class Engine:
             due = clock.time() + _LAG_TICK_S
             await asyncio.sleep(_LAG_TICK_S)
             late = clock.time() - due
+            if self._options.tick is not None:
+                self._options.tick()
             if late > _LAG_NOTED_S:
                 for case in list(self._active):
                     self._recorder.write("lag", case=case, seconds=round(late, 6))
@@ -296,8 +321,9 @@ class Engine:
             await run.run()
         finally:
             del self._active[case.address]
-        verdict = self._judge.cases[case.address].verdict()
-        self._recorder.write("verdict", case=case.address, verdict=verdict.verdict.value, reason=verdict.reason)
+        judged = self._judge.cases[case.address].verdict()
+        self._recorder.write("verdict", case=case.address, verdict=judged.verdict.value, reason=judged.reason)
+        [verdict] = restated(self.result.baseline, [judged])
         if self._options.stop_at_first and verdict.verdict in (Verdict.FAIL, Verdict.ERROR):
             self._stopping = True
         if progress:

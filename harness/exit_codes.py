@@ -33,11 +33,13 @@ def exit_code(
     broken: bool = False,
     strict: bool = False,
     left: bool = False,
+    changed: bool = False,
 ) -> int:
     """One number for many verdicts; precedence 2, 3, 1, 7, 5, 0.
 
     `broken`: something of ours failed. `strict`: non_strict and inconclusive count as failures. Fewer verdicts than
-    `planned` cases prove too little, and so does a run that has `left` something on the target.
+    `planned` cases prove too little, and so does a run that has `left` something on the target. `changed`: what a
+    baseline names deviates no longer, or otherwise.
     """
     found = list(verdicts)
     failing = {Verdict.FAIL} | ({Verdict.NON_STRICT, Verdict.INCONCLUSIVE} if strict else set())
@@ -45,7 +47,7 @@ def exit_code(
         return INTERRUPTED
     if broken or Verdict.ERROR in found:
         return OUR_ERROR
-    if any(verdict in failing for verdict in found):
+    if changed or any(verdict in failing for verdict in found):
         return FAILED
     if left or Verdict.INCONCLUSIVE in found or len(found) < planned:
         return PROVES_TOO_LITTLE

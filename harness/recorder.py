@@ -25,6 +25,9 @@ class RunRecorder:
         self._origin = 0.0
         self.judge = judge
         self.watcher: Watcher | None = None
+        self.waiting: Callable[[str, str, float | None], None] | None = None
+        """Told what a case (its address) waits for, and for how many seconds at most."""
+
         self._writer: RecordWriter | None = None
 
     def start(self, writer: RecordWriter) -> None:
@@ -202,6 +205,11 @@ class CaseRecorder:
             # nobody waits for a packet: the next write of the case says it
             self._failed = error
         self._changed.set()
+
+    def waits(self, what: str, until: float | None = None) -> None:
+        """For whoever watches the run: what this case waits for, and until when (seconds of the run)."""
+        if self._run.waiting is not None:
+            self._run.waiting(self._address, what, None if until is None else until - self.now)
 
     async def until(self, reached: Callable[[], bool], deadline: Callable[[], float]) -> bool:
         """Wait until `reached`, at most until `deadline` (seconds of the run, asked again each time)."""

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING
 
 from harness.clauses import catalogue
 from harness.loader import selector_of
-from harness.terminal import MARKS, block, blocks, count_words, grouped, legend, promises, unclear_reasons
+from harness.terminal import (
+    MARKS,
+    baseline_lines,
+    block,
+    blocks,
+    count_words,
+    fitted,
+    grouped,
+    legend,
+    promises,
+    unclear_reasons,
+    width_of,
+)
 from harness.verdicts import Verdict
 from reports.evidence import evidence_of
 from reports.words import again, plain
@@ -19,11 +31,16 @@ if TYPE_CHECKING:
     from harness.loader import Case
 
 
+LOG_COLUMNS = 80
+"""The length of a promise's line where there is no terminal."""
+
+
 def print_summary(console: Console, result: RunResult, cases: Iterable[Case], *, virtual: bool, code: int) -> None:
     """Print what a run of `cases` found; `code` is its exit code."""
     statements = {name: clause.statement for name, clause in catalogue().items()}
     console.print()
-    for clause_verdict, line in promises(result.verdicts, statements, min(console.width, 160)):
+    width = min(width_of(console) or LOG_COLUMNS, 160)
+    for clause_verdict, line in promises(result.verdicts, statements, width):
         console.print(line, style=MARKS[clause_verdict][1] if clause_verdict is not Verdict.PASS else None)
     for clause, reason in unclear_reasons(result.verdicts).items():
         console.print(f"\nUNCLEAR  {clause}  {reason}")
@@ -38,6 +55,8 @@ def print_summary(console: Console, result: RunResult, cases: Iterable[Case], *,
     console.print(f"{count_words(result.verdicts)} in {seconds}", style="green" if code == 0 else "bold")
     for line in legend(result.verdicts):
         console.print(f"  {line}")
+    for line in baseline_lines(result.baseline, result.judged):
+        console.print(line, style="bold red" if line.startswith("CHANGED") else None)
     if virtual and any(each.encrypted is False for each in result.verdicts):
         hidden = sum(each.encrypted is False for each in result.verdicts)
         console.print(f"{hidden} cases over https were not encrypted: virtual time proves nothing about TLS")
@@ -58,6 +77,8 @@ def _print_blocks(console: Console, result: RunResult, by_address: dict[str, Cas
     for verdict, alike in grouped(blocks(result.verdicts, interrupted=result.interrupted)):
         line = again(result.header, selector_of(by_address[verdict.address]))
         console.print()
-        console.print(block(verdict, line, evidence_of(result.folder, verdict.address)))
+        explanation = block(verdict, line, evidence_of(result.folder, verdict.address))
+        console.print(fitted(explanation, width_of(console)))
         if alike:
-            console.print(plain(f"  also      {', '.join(each.address for each in alike)}"))
+            also = plain(f"  also      {', '.join(each.address for each in alike)}")
+            console.print(fitted(also, width_of(console)))

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+import sys
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +15,8 @@ from reports.words import MEANINGS, explanation, plain
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.status import Status
+
+    from harness.baseline import Baseline
 
 MARKS = {
     Verdict.PASS: ("✓", "green"),
@@ -26,74 +31,45 @@ MARKS = {
 }
 """Verdict to sign and style; every sign is explained by its word beside it."""
 
+NARROW = 70
+"""Columns below which lines are laid out anew."""
+
+_BESIDE_PROMISE = len("  ()" + "  inconclusive")
+_PICTURE = " " * 12
+_COPIED = ("  where ", "  logs ", "  evidence ", "  again ")
 _BLOCKS = (Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.NON_STRICT)
 
 
 def make_console(*, stderr: bool = False) -> Console:
-    """A console that has colours only on a terminal and respects NO_COLOR."""
+    """A console that has colours and moves only on a terminal, and respects NO_COLOR.
+
+    A CI's log is none, whatever it pretends, and FORCE_COLOR does not make one of a file.
+    """
     from rich.console import Console
 
-    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    stream = sys.stderr if stderr else sys.stdout
+    terminal = stream.isatty() and not is_ci(os.environ) and os.environ.get("TERM") not in ("dumb", "unknown")
+    return Console(stderr=stderr, force_terminal=terminal, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
-class LiveRun:
-    """Prints one line per scenario when its last case is judged, and on a terminal what is running now.
+def is_ci(environment: Mapping[str, str]) -> bool:
+    """Whether a CI system says that it is one."""
+    return environment.get("CI", "").lower() not in ("", "0", "false")
 
-    `quiet`: no lines, for rounds that are many.
-    """
 
-    def __init__(self, console: Console, cases: Iterable[str], *, quiet: bool = False) -> None:
-        self._console = console
-        self._quiet = quiet
-        self._left: dict[str, set[str]] = {}
-        self._done: dict[str, list[CaseVerdict]] = {}
-        self._running: dict[str, None] = {}
-        self._finished = 0
-        self._total = 0
-        self._chapter = ""
-        self._status: Status | None = None
-        for address in cases:
-            self._left.setdefault(scenario_of(address), set()).add(address)
-            self._total += 1
+@contextmanager
+def working(console: Console, text: str) -> Iterator[None]:
+    """Show on a terminal what is being done; a log hears of it when it is done."""
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(plain(text)):
+        yield
 
-    def __enter__(self) -> LiveRun:
-        if self._console.is_terminal:
-            self._status = self._console.status("starting the reference server")
-            self._status.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._status is not None:
-            self._status.stop()
-
-    def progress(self, verdict: CaseVerdict | None, address: str) -> None:
-        """A case begins (`verdict` None) or has been judged."""
-        if verdict is None:
-            self._running[address] = None
-        else:
-            self._running.pop(address, None)
-            self._finished += 1
-            scenario = scenario_of(address)
-            self._done.setdefault(scenario, []).append(verdict)
-            self._left[scenario].discard(address)
-            if not self._left[scenario] and not self._quiet:
-                self._line(scenario)
-        if self._status is not None:
-            waiting = next(iter(self._running), "")
-            self._status.update(plain(f"{self._finished} of {self._total} done, waiting for {waiting}"))
-
-    def _line(self, scenario: str) -> None:
-        verdicts = self._done[scenario]
-        decided = worst(each.verdict for each in verdicts)
-        mark, style = MARKS[decided]
-        seconds = max(each.duration_s for each in verdicts)
-        count = cases_of(len(verdicts))
-        word = "" if decided is Verdict.PASS else f"  {decided.value}"
-        from rich.text import Text
-
-        self._console.print(
-            Text.assemble((f" {mark} ", style), f"{plain(scenario):<52} {count:>8} {seconds:8.2f} s", (word, style))
-        )
+def width_of(console: Console) -> int | None:
+    """The columns of a terminal; None for what is no terminal: a log is wrapped by whoever reads it."""
+    return console.width if console.is_terminal else None
 
 
 def scenario_of(address: str) -> str:
@@ -139,7 +115,10 @@ def count_words(verdicts: Iterable[CaseVerdict]) -> str:
 
 
 def promises(verdicts: Iterable[CaseVerdict], statements: dict[str, str], width: int) -> list[tuple[Verdict, str]]:
-    """One line per clause that was tested: the worst verdict of its cases, the statement, how many cases."""
+    """One line per clause that was tested: the worst verdict of its cases, the statement, how many cases.
+
+    Below `NARROW` columns what is not kept says so on a second line.
+    """
     found: dict[str, list[Verdict]] = {}
     for case in verdicts:
         for about in case.clauses:
@@ -149,12 +128,47 @@ def promises(verdicts: Iterable[CaseVerdict], statements: dict[str, str], width:
         verdict = worst(found[clause])
         count = cases_of(len(found[clause]))
         head = f" {MARKS[verdict][0]} {clause:<8} "
-        room = max(width - len(head) - len(count) - 16, 40)
+        room = width - len(head) - (len(count) + _BESIDE_PROMISE if width >= NARROW else 0)
         statement = statements[clause]
-        text = statement if len(statement) <= room else statement[: room - 1] + "…"
-        word = "" if verdict is Verdict.PASS else f"  {verdict.value}"
-        lines.append((verdict, plain(f"{head}{text}  ({count}){word}")))
+        text = head + (statement if len(statement) <= room else statement[: room - 1] + "…")
+        if width >= NARROW:
+            text += f"  ({count})" + ("" if verdict is Verdict.PASS else f"  {verdict.value}")
+        elif verdict is not Verdict.PASS:
+            text += f"\n{' ' * len(head)}{verdict.value} ({count})"
+        lines.append((verdict, plain(text)))
     return lines
+
+
+def fitted(text: str, width: int | None) -> str:
+    """An explanation on a terminal of `width` columns: sentences are broken between words, what is to be copied is not.
+
+    A picture that is too wide would only be noise; it is in the Record.
+    """
+    if width is None:
+        return text
+    indent = " " * (12 if width >= NARROW else 4)
+    given = text.split("\n")
+    picture = [number for number, line in enumerate(given) if line.startswith(_PICTURE)]
+    widest = max((len(given[number]) for number in picture), default=0)
+    lines: list[str] = []
+    for number, line in enumerate(given):
+        if number in picture and widest > width:
+            lines += [f"{indent}(lamps: needs {widest} columns)"] if number == picture[0] else []
+        elif len(line) <= width or line.startswith(_COPIED):
+            lines.append(line)
+        else:
+            lines += textwrap.wrap(line, width, subsequent_indent=indent, break_on_hyphens=False)
+    return "\n".join(lines)
+
+
+def baseline_lines(baseline: Baseline | None, judged: Sequence[CaseVerdict]) -> list[str]:
+    """What a person must hear about known deviations: what changed, and how many there are."""
+    if baseline is None:
+        return []
+    told = baseline.as_json(judged)
+    lines = [f"{'CHANGED' if found['red'] else 'NOTE'}: {found['said']}" for found in told["findings"]]
+    unseen = f", {told['not_run']} of its entries are about what was not tested" if told["not_run"] else ""
+    return [plain(line) for line in (*lines, f"{baseline.file}: {cases_of(told['known'])} known by it{unseen}")]
 
 
 def unclear_reasons(verdicts: Iterable[CaseVerdict]) -> dict[str, str]:

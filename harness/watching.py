@@ -108,6 +108,7 @@ class Watch:
         """Wait until the message that `wanted` knows has come, and record that it has or has not."""
         judge = self._recorder.judge
         deadline = self._recorder.now + (PROBE_TIMEOUT_S if 200 <= status < 300 else 0.0)
+        self._recorder.waits(f"the {kind} of {name}", deadline)
         await self._recorder.until(lambda: judge.arrived(name, started["n"], wanted) is not None, lambda: deadline)
         await self.settled(kind, name, started, status, wanted)
 
@@ -211,6 +212,8 @@ class Watch:
     async def _await_enough(self, claim: Claim) -> None:
         if isinstance(claim, HearClaim):
             await self._speak_up(claim)
+        if not claim.enough:
+            self._recorder.waits(claim.expected or claim.text, claim.deadline)
         if not await self._recorder.until(lambda: claim.enough, lambda: claim.deadline):
             self._recorder.write("expired", claim=claim.id)
 
@@ -228,4 +231,6 @@ class Watch:
         lags = [max(claim.spec["lag"] or 0.0, 4 * judge.control_latency(claim.listener)) for claim in claims]
         # a clock may wake us a little early
         until = self._recorder.now + max(lags) + 0.001
+        listeners = dict.fromkeys(claim.listener for claim in claims)
+        self._recorder.waits(f"whether more comes to {', '.join(listeners)}", until)
         await self._recorder.until(lambda: all(claim.state is not State.OPEN for claim in claims), lambda: until)

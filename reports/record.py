@@ -8,7 +8,8 @@ Every event has `n` (its number from 0), `t` (seconds since the run began, six d
 have `case`, its address. The kinds and their keys:
 
 - `header`: schema, tool, run, target, profile, mutant, time (virtual or real), seed, started (UTC, null in virtual
-  time), again (options of `ringproof run` that repeat it, the seed left out), cases (addresses)
+  time), again (options of `ringproof run` that repeat it, the seed left out), baseline (file and entries of
+  known deviations, null without), cases (addresses)
 - `case`: label (begins every X-Request-ID and Call-ID), file, title, why, again (what selects it), matrix, clauses
   (id, statement, source, level, unclear, encrypted, standing and known of the profile), plan (the claims to come),
   encrypted (null where the case is not over https)

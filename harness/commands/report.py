@@ -7,53 +7,60 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.output import document, format_option, guarded, print_document
+from harness.commands.exporting import export_options, print_problems, write_exports
+from harness.errors import HarnessError
+from harness.output import document, error_fields, format_option, guarded, print_document
 
 if TYPE_CHECKING:
-    from harness.verdicts import CaseVerdict
-    from reports.record import Record
+    from harness.judged import JudgedRun
 
 
 @click.command("report", short_help="Judge a Record on disk again.")
 @click.argument("run", type=click.Path(path_type=Path), metavar="RUN")
 @click.option("--verdicts-only", is_flag=True, help="one line per case")
 @click.option("--strict", is_flag=True, help="non_strict and inconclusive count as failures")
+@export_options
 @format_option
 @guarded("report")
 def command(run: Path, verdicts_only: bool, strict: bool, format_: str) -> int:
     """Judge a Record on disk again, by nothing but what it holds. RUN is the folder that `ringproof
     run` has written, out/latest for the last one.
 
-    The verdicts must be those of the run; where one is not, that is said.
+    The verdicts must be those of the run; where one is not, that is said. The options with a FILE or DIR
+    write the run for other tools, as those of `run` do.
     """
-    from harness.exit_codes import exit_code
-    from harness.judged import judged
+    from harness.exit_codes import OUR_ERROR, exit_code, worst_code
+    from harness.judged import damage_named, read_run
+    from harness.terminal import make_console
 
-    record, verdicts = judged(run)
+    reported = read_run(run)
+    record, verdicts, baseline = reported.record, reported.verdicts, reported.baseline
     live = {event["case"]: event["verdict"] for event in record.events if event["kind"] == "verdict"}
-    changed = [each.address for each in verdicts if live.get(each.address, each.verdict) != each.verdict]
-    interrupted = record.footer is not None and bool(record.footer.get("interrupted"))
-    planned = len(record.header["cases"])
+    changed = [each.address for each in reported.judged if live.get(each.address, each.verdict) != each.verdict]
     code = exit_code(
         [each.verdict for each in verdicts],
-        planned=planned if not record.cut else planned + 1,
-        interrupted=interrupted,
+        planned=reported.planned,
+        interrupted=reported.interrupted,
         strict=strict,
+        changed=baseline is not None and baseline.red(reported.judged),
     )
+    if format_ == "text":
+        _print(reported, changed, verdicts_only, run)
+    with damage_named(run):
+        problems = write_exports(reported.view, make_console(stderr=format_ == "json"))
+    code = worst_code([code, OUR_ERROR]) if problems else code
     if format_ == "json":
-        print_document(_document(record, verdicts, changed, interrupted, code, run))
+        print_document(_document(reported, changed, code, run, problems))
     else:
-        _print(record, verdicts, changed, verdicts_only, interrupted, run)
+        print_problems(problems)
     return code
 
 
-def _document(
-    record: Record, verdicts: list[CaseVerdict], changed: list[str], interrupted: bool, code: int, run: Path
-) -> dict[str, Any]:
+def _document(reported: JudgedRun, changed: list[str], code: int, run: Path, problems: list[str]) -> dict[str, Any]:
     from harness.verdicts import Verdict
     from reports.evidence import evidence_of
 
-    header = record.header
+    header, verdicts = reported.record.header, reported.verdicts
     return document(
         "report",
         code,
@@ -62,27 +69,30 @@ def _document(
         profile=header["profile"],
         time=header["time"],
         seed=header["seed"],
-        cut=record.cut,
-        interrupted=interrupted,
+        cut=reported.record.cut,
+        interrupted=reported.interrupted,
         verdicts={name.value: sum(each.verdict is name for each in verdicts) for name in Verdict},
         cases=[{**each.as_json(), "evidence": str(evidence_of(run, each.address))} for each in verdicts],
+        baseline=reported.baseline.as_json(reported.judged) if reported.baseline else None,
         changed=changed,
+        **({"error": error_fields(HarnessError("; ".join(problems)))} if problems else {}),
     )
 
 
-def _print(
-    record: Record, verdicts: list[CaseVerdict], changed: list[str], verdicts_only: bool, interrupted: bool, run: Path
-) -> None:
-    from harness.terminal import block, blocks, count_words
+def _print(reported: JudgedRun, changed: list[str], verdicts_only: bool, run: Path) -> None:
+    from harness.terminal import baseline_lines, block, blocks, count_words
     from reports.evidence import evidence_of
     from reports.words import plain
 
+    verdicts, record = reported.verdicts, reported.record
     for verdict in verdicts:
         click.echo(plain(f"{verdict.verdict.value:<12} {verdict.address}"))
     if not verdicts_only:
-        for verdict in blocks(verdicts, interrupted=interrupted):
+        for verdict in blocks(verdicts, interrupted=reported.interrupted):
             click.echo("\n" + block(verdict, "", evidence_of(run, verdict.address)))
     click.echo(f"\n{count_words(verdicts)}")
+    for line in baseline_lines(reported.baseline, reported.judged):
+        click.echo(line)
     missing = len(record.header["cases"]) - len(verdicts)
     if record.cut:
         click.echo(f"CUT: {record.cut}")

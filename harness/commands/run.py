@@ -5,18 +5,23 @@ from __future__ import annotations
 import itertools
 import random
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from harness.commands.behaviours import behaviour_options, chosen_behaviour
+from harness.commands.exporting import export_options, print_problems, put, write_exports
 from harness.errors import HarnessError, UsageError
 from harness.output import document, error_fields, format_option, guarded, print_document
 
 if TYPE_CHECKING:
     from harness.engine import RunResult
     from harness.loader import Case
+
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command("run", short_help="Run scenarios and judge every promise on the wire.")
@@ -41,6 +46,9 @@ if TYPE_CHECKING:
     help="which cases get a folder below the run: explanation, ladder, API calls, capture",
 )
 @click.option("--witness", metavar="INTERFACE", help="capture the run there as well, and compare; needs root")
+@click.option("--baseline", "baseline_file", type=_FILE, metavar="FILE", help="known deviations; only a change is red")
+@click.option("--write-baseline", type=_FILE, metavar="FILE", help="write what deviates in this run as such a file")
+@export_options
 @click.option("--seed", type=click.IntRange(0), help="repeat a run; default a new one, which is printed")
 @format_option
 @guarded("run")
@@ -62,6 +70,8 @@ def command(
     strict: bool,
     evidence: str,
     witness: str | None,
+    baseline_file: Path | None,
+    write_baseline: Path | None,
     seed: int | None,
     format_: str,
 ) -> int:
@@ -71,6 +81,7 @@ def command(
     (sync/flag-true[v2-https]) or a glob; a PATH is a scenario file or a folder of them.
     Without any, everything that comes with ringproof is run.
     """
+    from harness import baseline
     from harness.engine import Engine, Options
     from harness.target import load_target
 
@@ -85,6 +96,11 @@ def command(
         from harness.http_api import tls_context
 
         tls_context(target.ca_file, target.verify)
+    day = baseline.today()
+    known = None
+    if baseline_file is not None:
+        name = target.name if target else "reference"
+        known = baseline.load_baseline(baseline_file, target=name, profile=profile, day=day)
     cases = chosen_cases(selectors)
     if last_failed:
         cases = _only_last_failed(cases, out)
@@ -102,11 +118,14 @@ def command(
         "seed": chosen_seed,
         "stop_at_first": stop_at_first,
         "slow": slow,
+        "baseline": known,
     }
     from harness.evidence_folders import write_evidence
     from harness.exit_codes import OUR_ERROR, exit_code, worst_code
+    from harness.judged import read_run
+    from harness.live_run import LiveRun
     from harness.summary import print_summary
-    from harness.terminal import LiveRun, cases_of, count_words, make_console
+    from harness.terminal import cases_of, count_words, make_console
 
     if witness:
         from harness.witness import run_witnessed
@@ -123,8 +142,10 @@ def command(
     rounds: list[tuple[RunResult, dict[str, Any], int]] = []
     for number in _numbers(repeat, until_fail):
         options |= {"seed": chosen_seed + number}
-        with LiveRun(console, [case.address for case in cases], quiet=many) as live_run:
-            options |= {"progress": live_run.progress, "notice": console.print}
+        addresses = [case.address for case in cases]
+        with LiveRun(console, addresses, quiet=many, heartbeat=not verbose) as live_run:
+            options |= {"progress": live_run.progress, "waiting": live_run.waiting, "tick": live_run.tick}
+            options |= {"notice": console.print}
             engine = Engine(cases, Options(**options))
             result = run_witnessed(engine, witness) if witness else engine.run()
         seen = result.witness
@@ -135,6 +156,7 @@ def command(
             broken=bool(result.error) or (seen is not None and not seen.is_whole and not seen.saw_nothing),
             strict=strict,
             left=bool(result.left or _unproved(selectors, result) or (seen is not None and seen.saw_nothing)),
+            changed=result.baseline is not None and result.baseline.red(result.judged),
         )
         if evidence != "none":
             problem = write_evidence(result, console.print, everything=evidence == "all")
@@ -148,16 +170,35 @@ def command(
             break
     code = worst_code(each for _, _, each in rounds)
     result, options = next((result, told) for result, told, each in reversed(rounds) if each == code)
+    if format_ == "text":
+        print_summary(console, result, cases, virtual=options["virtual"], code=code)
+    problems = write_exports(lambda: read_run(result.folder).view(), console)
+    if write_baseline is not None:
+        problems += _write_baseline(write_baseline, result, profile, day)
+    if problems:
+        code = worst_code([code, OUR_ERROR])
     if format_ == "json":
-        print_document(_document(result, options, code, rounds if many else []))
+        print_document(_document(result, options, code, rounds if many else [], problems))
     else:
-        print_summary(make_console(), result, cases, virtual=options["virtual"], code=code)
+        print_problems(problems)
         if many:
             fine = sum(not each for _, _, each in rounds)
             console.print(f"{fine} of {len(rounds)} rounds were fine; shown is seed {options['seed']}")
         for clause in _unproved(selectors, result):
             console.print(f"{clause} was asked for and could not be proved here: every verdict on it is skipped")
     return code
+
+
+def _write_baseline(path: Path, result: RunResult, profile: str, day: date) -> list[str]:
+    """Write what deviates as known; what could not be done is returned, in words."""
+    from harness.baseline_file import baseline_text
+
+    told = {"run": result.run_id, "target": result.target, "profile": profile}
+    try:
+        put(path, baseline_text(result.judged, **told, day=day, before=result.baseline))
+    except OSError as error:
+        return [f"cannot write the baseline into {path}: {error.strerror}"]
+    return []
 
 
 def _numbers(repeat: int | None, until_fail: bool) -> Iterable[int]:
@@ -175,16 +216,16 @@ def chosen_cases(selectors: tuple[str, ...]) -> list[Case]:
 
 
 def _only_last_failed(cases: list[Case], out: Path) -> list[Case]:
+    from harness.judged import read_run
     from harness.verdicts import Verdict
-    from reports.record import RecordError, read_record
 
-    fine = {verdict.value for verdict in (Verdict.PASS, Verdict.UNCLEAR, Verdict.KNOWN, Verdict.SKIPPED)}
+    fine = (Verdict.PASS, Verdict.UNCLEAR, Verdict.KNOWN, Verdict.SKIPPED)
     try:
-        record = read_record(out / "latest")
-    except RecordError as error:
-        raise UsageError(f"--last-failed: {error}", "run once without it") from error
-    verdicts = {event["case"]: event["verdict"] for event in record.events if event["kind"] == "verdict"}
-    wanted = {address for address in record.header["cases"] if verdicts.get(address) not in fine}
+        reported = read_run(out / "latest")
+    except UsageError as error:
+        raise UsageError(f"--last-failed: {error.message}", "run once without it") from error
+    verdicts = {each.address: each.verdict for each in reported.verdicts}
+    wanted = {address for address in reported.record.header["cases"] if verdicts.get(address) not in fine}
     chosen = [case for case in cases if case.address in wanted]
     if not chosen:
         raise UsageError("--last-failed: everything was fine in the last run", "run without it")
@@ -192,7 +233,11 @@ def _only_last_failed(cases: list[Case], out: Path) -> list[Case]:
 
 
 def _document(
-    result: RunResult, options: dict[str, Any], code: int, rounds: list[tuple[RunResult, dict[str, Any], int]]
+    result: RunResult,
+    options: dict[str, Any],
+    code: int,
+    rounds: list[tuple[RunResult, dict[str, Any], int]],
+    problems: list[str],
 ) -> dict[str, Any]:
     from harness.verdicts import Verdict
     from reports.evidence import evidence_of
@@ -200,6 +245,7 @@ def _document(
     def counted(of: RunResult) -> dict[str, int]:
         return {name.value: sum(each.verdict is name for each in of.verdicts) for name in Verdict}
 
+    errors = [each for each in (result.error, *problems) if each]
     return document(
         "run",
         code,
@@ -218,11 +264,12 @@ def _document(
         ],
         left=result.left,
         witness=result.witness.as_json() if result.witness else None,
+        baseline=result.baseline.as_json(result.judged) if result.baseline else None,
         rounds=[
             {"run": of.run_id, "seed": told["seed"], "exit_code": each, "verdicts": counted(of)}
             for of, told, each in rounds
         ],
-        **({"error": error_fields(HarnessError(result.error))} if result.error else {}),
+        **({"error": error_fields(HarnessError("; ".join(errors)))} if errors else {}),
     )
 
 

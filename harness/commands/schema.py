@@ -9,7 +9,7 @@ import click
 
 from harness.output import format_option, guarded
 
-NAMES = ("scenario", "target", "behaviour", "run", "list", "report", "serve", "show")
+NAMES = ("scenario", "target", "behaviour", "baseline", "run", "list", "report", "serve", "show")
 
 
 @click.command("schema", short_help="Print a JSON Schema.")
@@ -17,7 +17,7 @@ NAMES = ("scenario", "target", "behaviour", "run", "list", "report", "serve", "s
 @format_option
 @guarded("schema")
 def command(name: str, format_: str) -> int:
-    """Print the JSON Schema of a file that ringproof reads (scenario, target, behaviour) or of a
+    """Print the JSON Schema of a file that ringproof reads (scenario, target, behaviour, baseline) or of a
     document that it prints (run, list, report, serve, show). An editor that knows the scenario schema
     completes keys and shows mistakes while you type.
     """
@@ -30,6 +30,7 @@ def schema(name: str) -> dict[str, Any]:
     from pydantic import TypeAdapter
 
     from harness import documents
+    from harness.baseline import BaselineFile
     from harness.scenario import Scenario
     from harness.target import Target
     from reference_server.behaviour import Behaviour
@@ -38,6 +39,7 @@ def schema(name: str) -> dict[str, Any]:
         "scenario": Scenario,
         "target": Target,
         "behaviour": Behaviour,
+        "baseline": BaselineFile,
         **documents.PRINTED,
     }
     body = TypeAdapter(models[name]).json_schema(by_alias=True)

@@ -30,24 +30,22 @@ def command(place: str, width: int | None, format_: str) -> int:
     RUN is the folder that `ringproof run` has written, out/latest for the last one; CASE is an
     address as every report shows it.
     """
-    from harness.judged import damaged, judged
+    from harness.judged import damage_named, read_run
     from reports.ladder import as_text, ladder_of
     from reports.lamp_chart import as_text as chart_text
     from reports.lamp_chart import charts_of
-    from reports.view import run_view
 
     run, address = _parted(place)
-    record, verdicts = judged(run)
-    verdict = next((each for each in verdicts if each.address == address), None)
+    judged = read_run(run)
+    verdict = next((each for each in judged.verdicts if each.address == address), None)
     if verdict is None:
-        raise UsageError(f"{run}: no case {address!r} in this Record", _near(address, [v.address for v in verdicts]))
+        known = [each.address for each in judged.verdicts]
+        raise UsageError(f"{run}: no case {address!r} in this Record", _near(address, known))
     columns = width or shutil.get_terminal_size((100, 24)).columns
-    try:
-        [case] = [each for each in run_view(record, [verdict.as_json()]).cases if each.address == address]
+    with damage_named(run):
+        [case] = [each for each in judged.view().cases if each.address == address]
         ladder, charts = ladder_of(case), charts_of(case)
         parts = [as_text(ladder, columns), *(chart_text(chart, columns) for chart in charts)]
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise damaged(run, error) from error
     if format_ == "json":
         print_document(_document(verdict, run, ladder, charts))
     else:
