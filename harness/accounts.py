@@ -18,6 +18,9 @@ from phones.sip.message import Address
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _ALPHABET = _LETTERS + "ABCDEFGHIJKLMNOPQRSTUVWXYZ23456789"
 
+_ACCOUNT_DEPTH = 3
+"""Slashes in the path of an account: /v2/accounts/ID."""
+
 Result = TypeVar("Result")
 Request = Callable[..., Awaitable[tuple[int, Any]]]
 """`request(method, path, token, data=..., role=...)` to status and parsed reply."""
@@ -80,11 +83,19 @@ class _Attempt:
 class Tenancy:
     """The accounts and devices of one case. `remove` undoes everything, whatever happened.
 
-    `create_accounts`: the case gets accounts of its own, if the target lets them be made.
+    `create_accounts`: the case gets accounts of its own, if the target lets them be made. `keep`: what no later run can
+    stumble over stays, and is in `kept` once `remove` is through.
     """
 
     def __init__(
-        self, target: Target, request: Request, rng: random.Random, label: str, *, create_accounts: bool
+        self,
+        target: Target,
+        request: Request,
+        rng: random.Random,
+        label: str,
+        *,
+        create_accounts: bool,
+        keep: bool = False,
     ) -> None:
         self._target = target
         self._create_accounts = create_accounts and target.create_accounts
@@ -95,6 +106,9 @@ class Tenancy:
         self._undo: list[tuple[str, str]] = []
         self._attempts: list[_Attempt] = []
         self._unfinished: dict[asyncio.Task[Any], None] = {}
+        self._keep = keep
+        self._unique: dict[str, Device] = {}
+        self.kept: list[str] = []
 
     async def finish(self, making: Coroutine[Any, Any, Result]) -> Result:
         """Run `making` to its end even when the case is interrupted, so that what it makes is known and removed."""
@@ -183,6 +197,8 @@ class Tenancy:
         sip = wanted["sip"]
         device = Device(account, "", Identity(sip["username"], sip["password"], account.realm), wanted, {})
         await self.create(device)
+        if username == sip["username"]:
+            self._unique[f"/v2/accounts/{account.id}/devices/{device.id}"] = device
         return device
 
     async def create(self, device: Device) -> None:
@@ -237,10 +253,18 @@ class Tenancy:
             self._undo.append((path, token))
 
     async def remove(self) -> list[str]:
-        """Delete everything, the newest first. Returns what could not be deleted, with the reason."""
+        """Delete everything that is not kept, the newest first. Returns what could not be deleted, with the reason."""
         await asyncio.gather(*list(self._unfinished), return_exceptions=True)
         left = [problem for attempt in self._attempts if (problem := await self._search(attempt))]
+        accounts = [path for path, _ in self._undo if path.count("/") == _ACCOUNT_DEPTH]
         for path, token in reversed(self._undo):
+            if self._keep and path.startswith(tuple(f"{account}/" for account in accounts)):
+                # a part of an account that is kept
+                continue
+            if self._keep and (path in accounts or self._harmless(path)):
+                if await self._is_there(path, token):
+                    self.kept.append(path)
+                continue
             try:
                 status, reply = await self._request("DELETE", path, token, role="cleanup")
             except RingproofError as error:
@@ -251,6 +275,19 @@ class Tenancy:
         self._undo.clear()
         self._attempts.clear()
         return left
+
+    def _harmless(self, path: str) -> bool:
+        """Whether a device in an account of others can stay: nothing in it, such as a number, may be wanted again."""
+        device = self._unique.get(path)
+        return device is not None and "mac_address" not in {**device.wanted, **device.document}
+
+    async def _is_there(self, path: str, token: str) -> bool:
+        """Whether something is still there, as far as the target says: a step may have deleted it."""
+        try:
+            status, _ = await self._request("GET", path, token, role="cleanup")
+        except RingproofError:
+            return True
+        return status != 404
 
     async def _search(self, attempt: _Attempt) -> str:
         """Find what an attempt may have created, to be removed with the rest. Returns why that could not be done."""

@@ -59,7 +59,10 @@ _LOWEST_TONE_HZ, _TONE_STEP_HZ = 400, 100
 
 
 class CaseRun:
-    """Runs one case in one world, expecting `profile`. What is known to wait longer than `patience_s` is left out."""
+    """Runs one case in one world, expecting `profile`. What is known to wait longer than `patience_s` is left out.
+
+    `keep`: what it has made on the target stays there, as far as no later run is harmed.
+    """
 
     def __init__(
         self,
@@ -71,6 +74,7 @@ class CaseRun:
         seed: int,
         *,
         patience_s: float = math.inf,
+        keep: bool = False,
         profile: str = "documented",
     ) -> None:
         self.case = case
@@ -87,7 +91,7 @@ class CaseRun:
         self._saved: dict[str, Any] = {}
         self._api = ApiSession(world, self._recorder, case.over, self._label)
         own = case.scenario.isolation != "case"
-        self._tenancy = Tenancy(world.target, self._api.prepare, self._rng, self._label, create_accounts=own)
+        self._tenancy = Tenancy(world.target, self._api.prepare, self._rng, self._label, create_accounts=own, keep=keep)
         self._watching = Watch(
             self._recorder,
             self._api,
@@ -264,6 +268,8 @@ class CaseRun:
                 interrupted = True
         for each in removal.result():
             self._recorder.write("left", what=each)
+        for path in self._tenancy.kept:
+            self._recorder.write("kept", what=self._api.url(path))
         if interrupted:
             raise asyncio.CancelledError
 

@@ -144,6 +144,7 @@ class RunDocument(Head):
     verdicts: dict[VerdictName, int]
     cases: list[JudgedCase]
     left: list[str]
+    kept: list[str]
     witness: Witnessed | None
     baseline: BaselineOutcome | None
     rounds: list[Round]

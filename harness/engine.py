@@ -62,6 +62,8 @@ class Options:
     """Known deviations: recorded in the header, told to `progress`, and no reason to stop at the first."""
     slow: bool = False
     """Run on sockets what is known to wait long, too."""
+    keep: bool = False
+    """Leave devices and accounts on the target."""
     progress: Progress | None = None
     watcher: Callable[[Event, bytes], None] | None = None
     waiting: Callable[[str, str, float | None], None] | None = None
@@ -92,6 +94,8 @@ class RunResult:
     interrupted: bool = False
     error: str = ""
     left: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    """URLs of what was left on the target because that was asked for."""
     duration_s: float = 0.0
     header: Event = field(default_factory=dict)
     """The Record's."""
@@ -200,6 +204,8 @@ class Engine:
     def _watch(self, event: Event, data: bytes) -> None:
         if event["kind"] == "left":
             self.result.left.append(event["what"])
+        if event["kind"] == "kept":
+            self.result.kept.append(event["what"])
         if self._options.watcher is not None:
             self._options.watcher(event, data)
 
@@ -315,7 +321,16 @@ class Engine:
         if progress:
             progress(None, case.address)
         patience = math.inf if self._options.slow or self._options.virtual else _PATIENCE_S
-        run = CaseRun(case, number, self.result.run_id, world, self._recorder, self._options.seed, patience_s=patience)
+        run = CaseRun(
+            case,
+            number,
+            self.result.run_id,
+            world,
+            self._recorder,
+            self._options.seed,
+            patience_s=patience,
+            keep=self._options.keep,
+        )
         self._active[case.address] = run
         try:
             await run.run()

@@ -50,6 +50,13 @@ def print_summary(console: Console, result: RunResult, cases: Iterable[Case], *,
         console.print(f"LEFT BEHIND on the target, please remove: {len(result.left)}", style="bold red")
         for each in result.left:
             console.print(f"  {each}")
+    if result.kept:
+        console.print()
+        console.print(f"kept on the target, as you asked: {len(result.kept)}")
+        for each in result.kept:
+            console.print(plain(f"  {each}"))
+        console.print("  to remove one, in this order, with a token of the account that it is in or below:")
+        console.print(plain(f"  curl -X DELETE -H \"X-Auth-Token: $TOKEN\" '{result.kept[0]}'"))
     console.print()
     seconds = f"{result.duration_s:.1f} {'virtual ' if virtual else ''}s"
     console.print(f"{count_words(result.verdicts)} in {seconds}", style="green" if code == 0 else "bold")
@@ -63,7 +70,7 @@ def print_summary(console: Console, result: RunResult, cases: Iterable[Case], *,
     if len(result.verdicts) < result.planned:
         console.print(f"{result.planned - len(result.verdicts)} of {result.planned} cases were not begun")
     if result.interrupted:
-        removed = "what was recorded is whole" if result.left else "what was created has been removed"
+        removed = "what was recorded is whole" if result.left or result.kept else "what was created has been removed"
         console.print(f"interrupted: {removed}")
     if result.witness:
         for line in result.witness.told():

@@ -29,7 +29,7 @@ have `case`, its address. The kinds and their keys:
   is the first NOTIFY of a subscription (token is then its Call-ID), '' for a check-sync
 - `mark`: name;  `lag`: seconds that our own event loop was late
 - `end`: error (null, or kind and message);  `verdict`: the case's verdict
-- `left`: what could not be taken away from the target
+- `left`: what could not be taken away from the target;  `kept`: the URL of what stays there, as was asked for
 - `footer`: interrupted, error, verdicts
 """
 

@@ -45,6 +45,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     show_default=True,
     help="which cases get a folder below the run: explanation, ladder, API calls, capture",
 )
+@click.option("--keep", is_flag=True, help="leave devices and accounts on the target, and say which")
 @click.option("--witness", metavar="INTERFACE", help="capture the run there as well, and compare; needs root")
 @click.option("--baseline", "baseline_file", type=_FILE, metavar="FILE", help="known deviations; only a change is red")
 @click.option("--write-baseline", type=_FILE, metavar="FILE", help="write what deviates in this run as such a file")
@@ -69,6 +70,7 @@ def command(
     slow: bool,
     strict: bool,
     evidence: str,
+    keep: bool,
     witness: str | None,
     baseline_file: Path | None,
     write_baseline: Path | None,
@@ -88,6 +90,8 @@ def command(
     live = target_name != "reference"
     if live and (mutant or behaviour or time_ == "virtual"):
         raise UsageError("--mutant, --behaviour and --time virtual are for the embedded reference, not for --target")
+    if keep and not live:
+        raise UsageError("--keep is for --target FILE: the embedded reference ends with the run, and all in it")
     if witness and time_ == "virtual":
         raise UsageError("--witness needs a real wire: there is none in --time virtual")
     rules = chosen_behaviour(profile, mutant, behaviour)
@@ -119,6 +123,7 @@ def command(
         "stop_at_first": stop_at_first,
         "slow": slow,
         "baseline": known,
+        "keep": keep,
     }
     from harness.evidence_folders import write_evidence
     from harness.exit_codes import OUR_ERROR, exit_code, worst_code
@@ -263,6 +268,7 @@ def _document(
             {**each.as_json(), "evidence": str(evidence_of(result.folder, each.address))} for each in result.verdicts
         ],
         left=result.left,
+        kept=result.kept,
         witness=result.witness.as_json() if result.witness else None,
         baseline=result.baseline.as_json(result.judged) if result.baseline else None,
         rounds=[
