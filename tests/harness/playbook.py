@@ -6,10 +6,17 @@ from typing import Any
 
 from harness.judge import CaseJudge
 from harness.verdicts import CaseVerdict, Verdict
+from phones.rtp import RtpPacket, tone
 from phones.sip.message import request, response
 
 NEW, OLD = "127.0.0.1:5001", "127.0.0.1:5000"
 """Contacts of a phone: now, and before it moved."""
+
+DESK = "sip:desk@r"
+"""Whom a watcher watches, if nothing else is said."""
+
+TONES = {"desk": 400, "lobby": 500, "watcher": 600}
+_DIALOGS = {"off": "terminated", "ringing": "early", "busy": "confirmed"}
 
 
 def notify(event: str = "check-sync", *, call_id: str = "call-1", headers: tuple[tuple[str, str], ...] = ()) -> bytes:
@@ -34,6 +41,45 @@ def answer(status: int) -> bytes:
     from phones.sip.index import Message
 
     return response(Message.parse(request("REGISTER", "sip:r", _common("REGISTER", "reg"))), status)
+
+
+def lamp_notify(
+    state: str, number: int, *, call_id: str = "sub-1", version: int | None = None, over: str = "", of: str = DESK
+) -> bytes:
+    """The NOTIFY number `number` of a subscription to `dialog`, full state; `over` is why the subscription ends."""
+    dialog = f'<dialog id="d" call-id="c"><state>{_DIALOGS[state]}</state></dialog>'
+    said = f'version="{number if version is None else version}" state="full" entity="{of}"'
+    body = f'<?xml version="1.0"?><dialog-info xmlns="urn:ietf:params:xml:ns:dialog-info" {said}>{dialog}</dialog-info>'
+    headers = [each for each in _common("NOTIFY", call_id) if each[0] != "CSeq"] + [
+        ("CSeq", f"{number} NOTIFY"),
+        ("Event", "dialog"),
+        ("Subscription-State", f"terminated;reason={over}" if over else "active;expires=600"),
+        ("Content-Type", "application/dialog-info+xml"),
+    ]
+    return request("NOTIFY", "sip:watcher@127.0.0.1:5001", headers, body.encode())
+
+
+def subscribing(*, call_id: str = "sub-1", of: str = DESK, event: str = "dialog") -> bytes:
+    """A SUBSCRIBE as a phone sends it."""
+    headers = [each for each in _common("SUBSCRIBE", call_id) if each[0] != "To"]
+    return request("SUBSCRIBE", of, [*headers, ("To", f"<{of}>"), ("Event", event)])
+
+
+def in_call(method: str, call_id: str = "call-1", *, who: str = "lobby") -> bytes:
+    """A request of a call."""
+    return request(method, "sip:desk@127.0.0.1:5001", _common(method, call_id, f"<sip:{who}@r>;tag=1"))
+
+
+def answered(to: bytes, status: int) -> bytes:
+    """The response to a request."""
+    from phones.sip.index import Message
+
+    return response(Message.parse(to), status)
+
+
+def sound(hertz: int, number: int = 0, *, payload_type: int = 0) -> bytes:
+    """An RTP packet of a tone."""
+    return bytes(RtpPacket(payload_type, number, 160 * number, 1, False, tone(hertz, 160 * number)))
 
 
 def _common(method: str, call_id: str, source: str = "<sip:desk@r>;tag=1") -> list[tuple[str, str]]:
@@ -82,14 +128,21 @@ class Play:
             plan=[{"claim": c, "step": c, "text": f"step {c}", "clauses": about} for c, about in self.plan.items()],
             encrypted=encrypted,
         )
-        for tone, phone in zip((400, 500, 600), ("desk", "lobby", "watcher"), strict=True):
-            aor = f"sip:{phone}@r"
-            self._write("phone", phone=phone, aor=aor, contact=NEW, device="d", presentity=aor, tone=tone)
+        self._notifies: dict[str, int] = {}
+        for phone in TONES:
+            self.phone(phone)
 
     def _write(self, kind: str, data: bytes = b"", **fields: Any) -> int:
         n = len(self.events)
         self.events.append(({"n": n, "t": self.t, "kind": kind, "case": "a/one", **fields}, data))
         return n
+
+    def phone(self, phone: str, *, presentity: str | None = None, contact: str = NEW) -> Play:
+        """Who a phone is."""
+        aor = f"sip:{phone}@r"
+        said: dict[str, Any] = {"aor": aor, "contact": contact, "device": "d", "tone": TONES[phone]}
+        self._write("phone", phone=phone, presentity=presentity or aor, **said)
+        return self
 
     def wait(self, seconds: float) -> Play:
         """Let time pass."""
@@ -105,9 +158,9 @@ class Play:
         said = {"phone": phone, "seen": seen, "contact": contact, "direction": direction, "local": local}
         return self._write("message", data, **said, remote="r", at=0, first=first)
 
-    def step(self, *, stimulus: bool = True, name: str = "0") -> Play:
+    def step(self, *, stimulus: bool = True, name: str = "0", phase: str = "end") -> Play:
         """A step that acts has ended."""
-        self._write("step", step=name, line=1, text="x", phase="end", stimulus=stimulus)
+        self._write("step", step=name, line=1, text="x", phase=phase, stimulus=stimulus)
         return self
 
     def mark(self) -> Play:
@@ -120,23 +173,34 @@ class Play:
         self._write("lag", seconds=seconds)
         return self
 
-    def control(self, *, phone: str = "desk", contact: str = NEW, arrives: bool = True, latency: float = 0.01) -> Play:
+    def control(
+        self,
+        *,
+        phone: str = "desk",
+        contact: str = NEW,
+        arrives: bool = True,
+        latency: float = 0.01,
+        seen: str = "new",
+        at: str = "current",
+    ) -> Play:
         """A control, with its NOTIFY."""
         self._write("control", phone=phone, contact=contact, state="started", token="", of="")
         self.wait(latency)
-        n = self.message(notify(call_id="control"), phone=phone) if arrives else None
+        n = self.message(notify(call_id="control"), phone=phone, seen=seen, contact=at) if arrives else None
         state = "arrived" if arrives else "missed"
         said: dict[str, Any] = {"contact": contact, "state": state, "token": "", "of": ""}
         self._write("control", phone=phone, **said, message=n, latency=latency)
         return self
 
-    def fence(self, *, phone: str = "desk", contact: str = NEW, arrives: bool = True) -> Play:
+    def fence(
+        self, *, phone: str = "desk", contact: str = NEW, arrives: bool = True, seen: str = "new", at: str = "current"
+    ) -> Play:
         """A fence, with its INVITE."""
         self._tokens += 1
         token = f"90000{self._tokens}"
         self._write("fence", phone=phone, contact=contact, state="started", token=token, of="")
         self.wait(0.01)
-        n = self.message(invite(token), phone=phone) if arrives else None
+        n = self.message(invite(token), phone=phone, seen=seen, contact=at) if arrives else None
         state = "arrived" if arrives else "missed"
         said: dict[str, Any] = {"contact": contact, "state": state, "token": token, "of": ""}
         self._write("fence", phone=phone, **said, message=n, latency=0.01)
@@ -197,6 +261,28 @@ class Play:
             },
             "reply": {"id": "r-1", "status": [200], "json": {}, "headers": {}, "body": None},
             "registration": {"phones": ["desk"], "outcome": "registered", "status": None},
+            "subscription": {
+                "phones": ["watcher"],
+                "presentity": DESK,
+                "event": "dialog",
+                "outcome": "active",
+                "status": None,
+            },
+            "lamp": {
+                "phone": "watcher",
+                "presentity": DESK,
+                "of": "desk",
+                "event": "dialog",
+                "how": "goes",
+                "closes": spec.get("how") != "becomes",
+                "truth": None,
+                "within": 2.0,
+                "lag": None,
+            },
+            "laws": {"phone": "watcher", "closes": True, "within": 2.0, "lag": None},
+            "state": {"phone": "desk", "closes": False, "within": 2.0, "lag": None},
+            "hear": {"phone": "lobby", "other": "desk", "closes": False, "within": 2.0, "lag": None},
+            "order": {"closes": False, "within": 2.0, "lag": None},
         }
         said = {**defaults[kind], **spec}
         about = self.plan.get(name, [])
@@ -210,6 +296,27 @@ class Play:
     def exactly(self, count: int, name: str = "1", **spec: Any) -> Play:
         """Claim that so many check-syncs come."""
         return self.claim(name, least=count, most=count, **spec)
+
+    def goes(self, *states: str, name: str = "1", **spec: Any) -> Play:
+        """Claim that the lamp shows this and no more."""
+        return self.claim(name, "lamp", goes=list(states), **spec)
+
+    def stays(self, state: str, name: str = "1", **spec: Any) -> Play:
+        """Claim that the lamp shows this alone."""
+        return self.claim(name, "lamp", how="stays", goes=[state], **spec)
+
+    def becomes(self, state: str, name: str = "1", **spec: Any) -> Play:
+        """Claim that the lamp shows this at last."""
+        return self.claim(name, "lamp", how="becomes", goes=[state], **spec)
+
+    def order(self, *lines: str | tuple[str, dict[str, Any]], name: str = "1", **spec: Any) -> Play:
+        """Claim that `desk receives INVITE` and so on pass in this order."""
+        said = []
+        for line in lines:
+            text, where = (line, {}) if isinstance(line, str) else line
+            phone, way, what = text.split()
+            said.append({"phone": phone, "way": way, "what": what, "where": where})
+        return self.claim(name, "order", order=said, **spec)
 
     def expired(self, name: str = "1") -> Play:
         """The time to arrive in is over."""
@@ -235,6 +342,109 @@ class Play:
         self._write("registration", phone=phone, **said)
         return self
 
+    # what watchers see
+
+    def shows(
+        self,
+        state: str,
+        *,
+        phone: str = "watcher",
+        call_id: str = "sub-1",
+        number: int | None = None,
+        version: int | None = None,
+        over: str = "",
+        seen: str = "new",
+        contact: str = "current",
+    ) -> int:
+        """A NOTIFY in which the lamp is `state`, the next of its subscription."""
+        number = self._notifies.get(call_id, 0) + 1 if number is None else number
+        self._notifies[call_id] = max(self._notifies.get(call_id, 0), number)
+        data = lamp_notify(state, number, call_id=call_id, version=version, over=over)
+        return self.message(data, phone=phone, seen=seen, contact=contact)
+
+    def subscription(
+        self,
+        state: str,
+        status: int = 0,
+        *,
+        phone: str = "watcher",
+        call_id: str = "sub-1",
+        of: str = DESK,
+        event: str = "dialog",
+        reason: str = "",
+        message: int | None = None,
+    ) -> Play:
+        """A subscription went to another state; by a response, where it has a status."""
+        if status:
+            message = self.message(answered(subscribing(call_id=call_id, of=of, event=event), status), phone=phone)
+        said: dict[str, Any] = {"state": state, "status": status, "reason": reason, "expires": 600, "message": message}
+        self._write("subscription", phone=phone, call_id=call_id, presentity=of, event=event, **said)
+        return self
+
+    def subscribe(
+        self,
+        shows: str = "off",
+        *,
+        phone: str = "watcher",
+        call_id: str = "sub-1",
+        of: str = DESK,
+        event: str = "dialog",
+        status: int = 200,
+        seen: str = "new",
+        contact: str = "current",
+        latency: float = 0.01,
+    ) -> Play:
+        """A phone subscribes, or refreshes that, and is sent a NOTIFY, unless `shows` is ''. A control rests on it."""
+        self._write("control", phone=phone, contact=NEW, state="started", token="", of=of.lower())
+        data = subscribing(call_id=call_id, of=of, event=event)
+        self.message(data, phone=phone, direction="out")
+        self.wait(latency)
+        self.subscription("active" if status < 300 else "refused", status, phone=phone, call_id=call_id, of=of)
+        n = None
+        if shows:
+            n = self.shows(shows, phone=phone, call_id=call_id, seen=seen, contact=contact)
+        arrived = n is not None and (seen, contact) == ("new", "current")
+        said: dict[str, Any] = {"contact": NEW, "token": call_id, "of": of.lower(), "latency": latency}
+        self._write("control", phone=phone, state="arrived" if arrived else "missed", message=n, **said)
+        return self
+
+    # calls
+
+    def call(
+        self,
+        state: str,
+        *,
+        phone: str = "desk",
+        call_id: str = "call-1",
+        status: int = 0,
+        reason: str = "",
+        data: bytes | None = None,
+        alone: bool = False,
+    ) -> Play:
+        """A call of a phone went to another state, by a message, unless `alone`."""
+        method, way = {
+            "calling": ("INVITE", "out"),
+            "ringing": ("INVITE", "in"),
+            "talking": ("ACK", "in"),
+            "ended": ("BYE", "in"),
+        }[state]
+        if not alone:
+            self.message(data or in_call(method, call_id), phone=phone, direction=way)
+        last = max((e["n"] for e, _ in self.events if e["kind"] == "message" and e["phone"] == phone), default=None)
+        said: dict[str, Any] = {"state": state, "status": status, "reason": reason, "peer": "x", "message": last}
+        self._write("call", phone=phone, call_id=call_id, way="in", **said)
+        return self
+
+    def media(self, data: bytes, *, phone: str = "lobby", direction: str = "in") -> int:
+        """A datagram at the RTP address of a phone."""
+        return self._write("media", data, phone=phone, direction=direction, local=NEW, remote="r", at=0)
+
+    def hears(self, hertz: int, packets: int = 20, *, phone: str = "lobby") -> Play:
+        """So many packets of a tone, 20 ms apart."""
+        for number in range(packets):
+            self.wait(0.02).media(sound(hertz, number), phone=phone)
+        return self
+
     def end(self, kind: str = "", message: str = "") -> Play:
         """The case ends."""
         self._write("end", error={"kind": kind, "message": message} if kind else None)
@@ -247,6 +457,17 @@ class Play:
             if event["n"] != without:
                 judge.feed(event, data)
         return judge.verdict()
+
+    def rests(self) -> None:
+        """See that it passes, and that it does not without any one event of those that decided it."""
+        verdict = self.judged()
+        assert verdict.verdict is Verdict.PASS, (verdict.reason, verdict.actual)
+        assert verdict.decisive
+        by_number = {event["n"]: event for event, _ in self.events}
+        numbers = set(verdict.decisive)
+        numbers |= {by_number[n]["message"] for n in numbers if by_number[n].get("message") is not None}
+        for n in numbers:
+            assert self.judged(without=n).verdict is not Verdict.PASS, by_number[n]
 
     @property
     def verdict(self) -> Verdict:
