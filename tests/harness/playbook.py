@@ -59,7 +59,7 @@ def lamp_notify(
     return request("NOTIFY", "sip:watcher@127.0.0.1:5001", headers, body.encode())
 
 
-def subscribing(*, call_id: str = "sub-1", of: str = DESK, event: str = "dialog") -> bytes:
+def subscribe_request(*, call_id: str = "sub-1", of: str = DESK, event: str = "dialog") -> bytes:
     """A SUBSCRIBE as a phone sends it."""
     headers = [each for each in _common("SUBSCRIBE", call_id) if each[0] != "To"]
     return request("SUBSCRIBE", of, [*headers, ("To", f"<{of}>"), ("Event", event)])
@@ -376,7 +376,9 @@ class Play:
     ) -> Play:
         """A subscription went to another state; by a response, where it has a status."""
         if status:
-            message = self.message(answered(subscribing(call_id=call_id, of=of, event=event), status), phone=phone)
+            message = self.message(
+                answered(subscribe_request(call_id=call_id, of=of, event=event), status), phone=phone
+            )
         said: dict[str, Any] = {"state": state, "status": status, "reason": reason, "expires": 600, "message": message}
         self._write("subscription", phone=phone, call_id=call_id, presentity=of, event=event, **said)
         return self
@@ -396,7 +398,7 @@ class Play:
     ) -> Play:
         """A phone subscribes, or refreshes that, and is sent a NOTIFY, unless `shows` is ''. A control rests on it."""
         self._write("control", phone=phone, contact=NEW, state="started", token="", of=of.lower())
-        data = subscribing(call_id=call_id, of=of, event=event)
+        data = subscribe_request(call_id=call_id, of=of, event=event)
         self.message(data, phone=phone, direction="out")
         self.wait(latency)
         self.subscription("active" if status < 300 else "refused", status, phone=phone, call_id=call_id, of=of)

@@ -236,6 +236,15 @@ def test_what_the_next_stimulus_brings_is_not_counted(what: str) -> None:
     assert play.end().verdict is PASS
 
 
+def test_a_step_that_acts_and_a_fence_of_ours_are_stimuli() -> None:
+    for play in (silent().closed().step(phase="start"), silent().closed().fence(phone="lobby")):
+        play.message(notify(call_id="later"))
+        assert play.end().verdict is PASS
+    play = silent().closed().step(phase="start", stimulus=False)
+    play.message(notify(call_id="later"))
+    assert play.end().verdict is FAIL
+
+
 def test_an_api_call_of_our_own_is_no_stimulus() -> None:
     play = silent().closed().request("fence").reply(role="fence")
     play.message(notify())

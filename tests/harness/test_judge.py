@@ -102,6 +102,31 @@ def test_what_contradicts_itself_is_unclear_at_best() -> None:
     assert Play(unclear="both").stimulus().claim().end().verdict is INCONCLUSIVE
 
 
+def test_a_promise_that_the_release_is_known_to_break_is_known() -> None:
+    verdict = broken(Play(standing="broken").stimulus()).end().judged()
+    assert (verdict.verdict, verdict.clauses[0].reason) == (Verdict.KNOWN, "so it is (it did not come)")
+    assert met(Play(standing="broken").stimulus()).end().verdict is PASS
+    assert Play(standing="broken").stimulus().claim().end().verdict is INCONCLUSIVE
+    assert broken(Play(standing="broken").stimulus()).end("harness", "we failed").verdict is Verdict.ERROR
+
+
+def test_what_the_release_does_not_have_is_unsupported() -> None:
+    assert broken(Play(standing="absent").stimulus()).end().verdict is Verdict.UNSUPPORTED
+    assert Play(standing="absent").stimulus().claim().end().verdict is Verdict.UNSUPPORTED
+    assert met(Play(standing="absent").stimulus()).end().verdict is PASS
+
+
+def test_nothing_is_proved_behind_a_request_that_was_refused() -> None:
+    play = Play({"0": ["C-2"], "1": ["C-1"]}, clauses=("C-1", "C-2"))
+    verdict = met(play.claim("0", "reply").request().reply(403)).end().judged()
+    assert {each.clause: each.verdict for each in verdict.clauses} == {"C-1": INCONCLUSIVE, "C-2": FAIL}
+    play = Play({"0": ["C-1"], "1": ["C-1"]})
+    assert met(play.claim("0", "reply").request().reply(403)).end().verdict is FAIL
+    play = met(Play({"0": ["C-2"], "1": ["C-1"]}, clauses=("C-1", "C-2")).stimulus())
+    verdict = play.claim("0", "reply", id="r-2").request(identifier="r-2").reply(403, identifier="r-2").end().judged()
+    assert {each.clause: each.verdict for each in verdict.clauses} == {"C-1": PASS, "C-2": FAIL}
+
+
 # --- encryption ----------------------------------------------------------------------------------------------------
 
 
