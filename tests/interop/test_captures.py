@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import subprocess
 from collections import Counter
 from collections.abc import Iterable
@@ -16,7 +18,7 @@ from harness.loader import load_cases, shipped
 from reports.pcapng import case_capture, run_blocks
 from reports.record import Event, read_record
 from reports.view import CaseView, RunView, run_view
-from tests.end_to_end.support import run
+from tests.end_to_end.support import RINGPROOF, ROOT, in_shell, run
 from tests.harness.files import cases
 from tests.reports.records import Script
 
@@ -171,3 +173,14 @@ def test_ipv6_large_bodies_and_malformed_messages(tshark: str, tmp_path: Path) -
     assert len(seen.of("http")) == 4
     assert seen.unsound() == []
     assert {each["frame.comment"].partition(" | ")[0] for each in seen.flagged()} <= {"b/bad"}
+
+
+def test_the_commands_of_the_description(tshark: str, tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "captures.md").read_text(encoding="utf-8")
+    shown = "".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL)).splitlines()
+    assert len(shown) == 7
+    ours = " ".join(map(shlex.quote, RINGPROOF))
+    for line in shown:
+        done = in_shell(re.sub("^ringproof", ours, line), tmp_path)
+        assert done.code == 0, (line, done.err)
+        assert done.out or line.startswith("cmp"), line
