@@ -18,6 +18,7 @@ COMMANDS = {
     "new": "Write a commented scenario that runs.",
     "report": "Judge a Record on disk again.",
     "show": "Show a case of a Record: its ladder and its lamps.",
+    "diff": "What changed from one run to another.",
     "schema": "Print a JSON Schema.",
 }
 """Every command and its one line in the help."""

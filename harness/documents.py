@@ -166,6 +166,55 @@ class ReportDocument(Head):
     changed: list[str]
 
 
+ChangeName = Literal["worse", "better", "other", "added", "removed"]
+
+
+class DiffSide(_Document):
+    """One of two runs that are compared. `incomplete` says why cases may be missing, '' when it is whole."""
+
+    name: str
+    run: str
+    target: str
+    profile: str
+    time: str
+    seed: int
+    incomplete: str
+    cases: int
+
+
+class DiffCase(_Document):
+    """What changed in one case about one clause; null where the case is not there."""
+
+    address: str
+    change: ChangeName
+    before: VerdictName | None
+    after: VerdictName | None
+    reason_before: str
+    reason_after: str
+
+
+class DiffClause(_Document):
+    """What changed about one clause, over all its cases, and the cases that changed."""
+
+    id: str
+    statement: str
+    change: ChangeName
+    before: VerdictName | None
+    after: VerdictName | None
+    cases: list[DiffCase]
+
+
+class DiffDocument(Head):
+    """`ringproof diff --format json`. `notes` say what makes the two hard to compare; `counts` count clauses."""
+
+    before: DiffSide
+    after: DiffSide
+    notes: list[str]
+    common: int
+    counts: dict[ChangeName, int]
+    clauses: list[DiffClause]
+
+
 class ListedClause(_Document):
     """One clause of the catalogue."""
 
@@ -318,6 +367,7 @@ PRINTED: dict[str, Any] = {
     "run": RunDocument | ErrorDocument,
     "list": ListDocument | MutantsDocument | ErrorDocument,
     "report": ReportDocument | ErrorDocument,
+    "diff": DiffDocument | ErrorDocument,
     "serve": ServeDocument | ErrorDocument,
     "show": ShowDocument | ErrorDocument,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from harness.terminal import MARKS, NARROW, cases_of, scenario_of, width_of
@@ -11,7 +11,7 @@ from harness.verdicts import CaseVerdict, Verdict, worst
 from reports.words import one_line, plain
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, ConsoleOptions
     from rich.status import Status
     from rich.text import Text
 
@@ -22,6 +22,10 @@ HEARTBEAT_S = 10.0
 _NAME = 52
 _BESIDE_NAME = len(" ✓ " + " 99 cases" + "  9999.99 s" + "  inconclusive")
 """Columns of a scenario's line: its name, and what stands beside it."""
+
+
+_LEAST_SAID = 20
+"""A terminal so narrow that less of what is waited for would fit gets a second line."""
 
 
 class LiveRun:
@@ -89,17 +93,21 @@ class LiveRun:
         if self._heartbeat and self._clock() - self._printed >= HEARTBEAT_S:
             self._print(self.now())
 
-    def now(self) -> str:
-        """How far the run is, and what the case that began first waits for."""
+    def now(self, width: int | None = None) -> str:
+        """How far the run is, and what the case that began first waits for, in `width` columns if it can be said so."""
         if not self._running and not self._finished:
             return "starting the reference server" if self._total else ""
         text = f"{self._finished} of {self._total} done"
         if not self._running:
             return text
         address, (what, until) = next(iter(self._running.items()))
-        text += f"; waiting for {address}" + (f": {what}" if what else "")
+        head = one_line(f"{text}; waiting for {address}")
         left = 0.0 if until is None else until - self._clock()
-        return one_line(text + (f", {left:.1f} s left" if left > 0 else ""))
+        tail = f", {left:.1f} s left" if left > 0 else ""
+        if not what:
+            return head + tail
+        room = 0 if width is None else max(width - len(head) - len(": ") - len(tail), _LEAST_SAID)
+        return f"{head}: {one_line(what, room)}{tail}"
 
     def _line(self, scenario: str) -> None:
         from rich.text import Text
@@ -129,10 +137,10 @@ class _Now:
     def __init__(self, live_run: LiveRun) -> None:
         self._live_run = live_run
 
-    def __rich__(self) -> Text:
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         from rich.text import Text
 
-        return Text(self._live_run.now(), no_wrap=True, overflow="ellipsis")
+        yield Text(self._live_run.now(options.max_width))
 
 
 def _cut(text: str, room: int) -> str:
