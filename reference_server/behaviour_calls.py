@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from reference_server.rules import Carrier, Gate, KnownSource, Recipient, Rules, Span, Version
+from reference_server.rules import Carrier, Gate, KnownSource, Recipient, Rules, Seconds, Span, Version
 
 
 class OwnNumber(StrEnum):
@@ -42,6 +42,15 @@ class Shown(StrEnum):
     HIDDEN = "hidden"
 
 
+class Repeats(StrEnum):
+    """What a watcher is told when a leg is reported once more in the state that it has."""
+
+    ONCE = "once"
+    """Nothing."""
+    TOLD = "told"
+    """The same again (recorded on 4.3 and 5.0)."""
+
+
 class CallRules(Rules):
     """Calls between phones, and through a trunk."""
 
@@ -61,6 +70,15 @@ class CallRules(Rules):
     """Which contact of a device rings."""
     own_number: OwnNumber = OwnNumber.REFUSED
     caller_ringing: CallerRinging = CallerRinging.EARLY
+    caller_ahead_s: Seconds = 0.0
+    """How long before the INVITE of leg B the caller's leg is reported."""
+    unknown_delay: Span | None = None
+    """From the INVITE to the refusal of an unknown number; None: as any refusal."""
+    unknown_lamp: Shown = Shown.HIDDEN
+    """The leg of a caller whose number is unknown, or the caller's own, when it is refused."""
+    repeats: Repeats = Repeats.ONCE
+    again: Span = Span(low=0.016, high=0.022)
+    """From the first report of the caller's leg to the second."""
     presentity: Keeping = Keeping.KEPT
     cellphone_inbound: Shown = Shown.SHOWN
     """The leg through the trunk that rings a cellphone device."""
@@ -230,6 +248,8 @@ class QuickcallRules(Rules):
     leg_b: LegB = LegB.AFTER_ANSWER
     leg_b_delay: Span = Span(low=0.07, high=0.11)
     """From the answer of leg A to the INVITE of leg B."""
+    again_s: Seconds = 0.02
+    """From the answer of leg A to the second report of it, where repeated ones are told."""
     timeout: Timeout = Timeout.ABOVE_THREE
     ring_s: Annotated[float, Field(gt=0)] = 30.0
     """Ring time without a valid `timeout`."""

@@ -127,7 +127,8 @@ class PresenceRules(Rules):
     """From the event of a call to the NOTIFYs about it."""
     confirmed: Span = Span(low=0.004, high=0.015)
     terminated: Span = Span(low=0.004, high=0.015)
-    """4.3 and 5.0: one second."""
+    held_s: Seconds = 0.0
+    """How much later the end of a call is told; 4.3 and 5.0: one second."""
     late_s: Seconds = 0.1
     """How late a late early event is."""
 

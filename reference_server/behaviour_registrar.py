@@ -106,6 +106,9 @@ class RegistrarRules(Rules):
     message_waiting: Unsolicited = Unsolicited.SENT
     message_waiting_delay: Span = Span(low=0.005, high=0.060)
     """From the 200 of a new contact to the unsolicited NOTIFY."""
+    patience_s: Annotated[float, Field(gt=0)] = 32.0
+    """How long a phone may be silent before a request to it is given up: 64 * T1 (RFC 3261 17.1.1.2). Recorded: 3.5,
+    after two repetitions."""
     aor_header: AorHeader = AorHeader.KEPT
     line_breaks: LineBreaks = LineBreaks.CUT
     broken_type: BrokenType = BrokenType.CUT

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from urllib.parse import unquote
 
 from phones.sip.index import Message
 from phones.sip.machine import Machine
 from phones.sip.message import Address, response
-from reference_server.behaviour_calls import CallerRinging, Keeping, LegB, Quoting, Teardown
+from reference_server.behaviour_calls import CallerRinging, Keeping, LegB, Quoting, Repeats, Shown, Teardown
 from reference_server.call_wire import LOSE_RACE, NO_ROUTE, CallWriter, Header, tag_of, target_of, user_of
 from reference_server.callers import Caller, Callers, Challenged
 from reference_server.channels import Channel
@@ -19,7 +20,8 @@ from reference_server.media import MediaRelay
 from reference_server.presence import Presence
 from reference_server.presentity import presentity_of
 from reference_server.registrations import Aor
-from reference_server.routing import Refusal, Router, Target
+from reference_server.routing import OWN, Refusal, Router, Target
+from reference_server.rules import Span
 from reference_server.runtime import NOWHERE, Route, Runtime
 from reference_server.states import Cause, ChannelState, Direction
 from reference_server.switch import Switch
@@ -121,7 +123,7 @@ class Calls:
         if not self._switch.read_media(leg, request) or self._writer.answer(leg) is None:
             self._switch.refuse(leg, 488, "Not Acceptable Here", now)
             return
-        self._runtime.agenda.at(now + self._runtime.draw(self._rules.delay), lambda then: self._dial(call, then))
+        self._dial_at(call, now, now + self._runtime.draw(self._rules.delay))
 
     def in_dialog(self, key: str, request: Message, transport: str, now: float) -> bool:
         """Take a request inside a dialog; return whether it is inside one of ours."""
@@ -225,6 +227,25 @@ class Calls:
         self._media.add(leg)
         return leg
 
+    def _dial_at(self, call: Call, now: float, when: float) -> None:
+        """Ring leg B at `when`, and report leg A a little before, where the rules say so."""
+        if self._rules.caller_ahead_s:
+            self._runtime.agenda.at(max(now, when - self._rules.caller_ahead_s), partial(self._announce, call))
+        self._runtime.agenda.at(when, lambda then: self._dial(call, then))
+
+    def _announce(self, call: Call, now: float) -> None:
+        """Report leg A ahead of leg B, unless the number leads nowhere."""
+        target = self._router.route(call.account, call.device, call.number, now)
+        if call.a.over or (isinstance(target, Refusal) and target.at_once):
+            return
+        if call.quickcall:
+            self._show_again(call.a, now)
+        else:
+            self._show(call.a, self._while_ringing(), now)
+        if self._rules.repeats is Repeats.TOLD:
+            again = now + self._runtime.draw(self._rules.again)
+            self._runtime.agenda.at(again, partial(self._show_again, call.a))
+
     def _dial(self, call: Call, now: float) -> None:
         """Ring whoever has the number of `call`."""
         a = call.a
@@ -265,13 +286,22 @@ class Calls:
         if refusal.known and not call.quickcall:
             self._show(call.a, self._while_ringing(), now)
 
+        span = self._rules.refusal_delay
+        if not refusal.known and self._rules.unknown_delay is not None:
+            # recorded: a number with a space in it is refused at once
+            span = Span(low=0.0, high=0.0) if " " in call.number else self._rules.unknown_delay
+
         def conclude(then: float) -> None:
+            if refusal.at_once and self._rules.unknown_lamp is Shown.SHOWN:
+                self._show(call.a, self._while_ringing(), then)
+                if call.quickcall:
+                    self._show_again(call.a, then)
             if call.quickcall:
-                self._end(call.a, then, NO_ROUTE)
+                self._end(call.a, then, "" if refusal is OWN else NO_ROUTE)
             elif call.a.ringing:
                 self._switch.refuse(call.a, refusal.status, refusal.reason, then)
 
-        self._runtime.agenda.at(now + self._runtime.draw(self._rules.refusal_delay), conclude)
+        self._runtime.agenda.at(now + self._runtime.draw(span), conclude)
 
     # what becomes of them
 
@@ -322,15 +352,19 @@ class Calls:
             for rival in call.rivals:
                 if rival is not call and rival.device is not call.device:
                     self._end(rival.a, now, LOSE_RACE)
+            if self._rules.repeats is Repeats.TOLD:
+                # recorded: with what leg B is shown as the other side
+                again = partial(self._show_again, leg, peer=call.shows.number)
+                self._runtime.agenda.at(now + self._quick.again_s, again)
             if self._quick.leg_b is not LegB.NEVER:
-                wait = self._runtime.draw(self._quick.leg_b_delay)
-                self._runtime.agenda.at(now + wait, lambda then: self._dial(call, then))
+                self._dial_at(call, now, now + self._runtime.draw(self._quick.leg_b_delay))
             return
         if call.a.over:
             self._end(leg, now)
         elif not call.quickcall:
             call.a.established = True
             self._switch.fire(call.a, "answer", now)
+            self._show_again(call.a, now)
             self._show(call.a, ChannelState.CONFIRMED, now)
         elif call.bypass and leg.body and call.a.confirmed:
             self._switch.reinvite(call.a, leg.body, now)
@@ -386,6 +420,15 @@ class Calls:
         leg.shown = state
         if leg.party.presentity is not None:
             self._presence.channel(self._channel(leg, state), now)
+
+    def _show_again(self, leg: Leg, now: float, peer: str = "") -> None:
+        """Report a leg once more, with another `peer` where one is given."""
+        told = self._rules.repeats is Repeats.TOLD
+        if told and leg.shown is ChannelState.CONFIRMED and leg.party.presentity is not None:
+            channel = replace(self._channel(leg, leg.shown), again=True)
+            if peer:
+                channel = replace(channel, peer=peer, peer_name=peer)
+            self._presence.channel(channel, now)
 
     def _show_end(self, leg: Leg, now: float, cause: Cause = Cause.NONE) -> None:
         if leg.shown in (None, ChannelState.TERMINATED):

@@ -19,6 +19,7 @@ class Channel:
     side's URI and `peer_name` its display name. `local_tag` is the tag of From and `remote_tag` that of To in the leg's
     INVITE, "" where there is none yet; so lamps show them (recorded).
     `owner` is the address-of-record of the device's SIP credentials. `cause` says why a terminated leg ended.
+    `again` marks a report of what has been reported, that watchers are to be told all the same.
     """
 
     presentity: Aor
@@ -31,3 +32,4 @@ class Channel:
     remote_tag: str
     owner: Aor | None = None
     cause: Cause = Cause.NONE
+    again: bool = False

@@ -45,6 +45,11 @@ MEMORY_S = 60.0
 """How long the Call-IDs of ended calls are known, so that a late event lights nothing (3.22)."""
 
 
+def _is_news(channel: Channel, known: Channel) -> bool:
+    difference = RANK[channel.state] - RANK[known.state]
+    return difference > 0 or (channel.again and difference == 0)
+
+
 @dataclass(slots=True)
 class _Lamp:
     """What is known of one presentity. `live` are its calls by Call-ID; `last` ended last, at `ended`.
@@ -120,7 +125,8 @@ class Presence:
             ChannelState.TERMINATED: self._rules.terminated,
         }[channel.state]
         lamp.due = max(lamp.due, now + self._runtime.draw(span))
-        self._runtime.agenda.at(lamp.due, partial(self._arrive, channel))
+        held = self._rules.held_s if channel.state is ChannelState.TERMINATED else 0.0
+        self._runtime.agenda.at(lamp.due + held, partial(self._arrive, channel))
 
     def _arrive(self, channel: Channel, now: float) -> None:
         lamp = self._lamp(channel.presentity)
@@ -129,7 +135,7 @@ class Presence:
             return
         if channel.state is ChannelState.TERMINATED:
             self._terminated(lamp, channel, now)
-        elif channel.call_id not in lamp.ignored and (known is None or RANK[known.state] < RANK[channel.state]):
+        elif channel.call_id not in lamp.ignored and (known is None or _is_news(channel, known)):
             lamp.live[channel.call_id] = channel
             self._tell(channel.presentity, now)
 

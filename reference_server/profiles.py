@@ -22,7 +22,7 @@ from reference_server.behaviour_api import (
     TooLong,
     VersionSupport,
 )
-from reference_server.behaviour_calls import Access, CallerRinging, DeviceFlag, OwnNumber, Retain, Shown, Waiting
+from reference_server.behaviour_calls import Access, CallerRinging, DeviceFlag, Repeats, Retain, Shown, Waiting
 from reference_server.behaviour_devices import (
     Attempt,
     Change,
@@ -160,7 +160,16 @@ V4_3 = _changed(
         "delay": Span(low=0.017, high=0.024),
         "event_of": EventOf.DEVICE,
     },
-    calls={"caller_ringing": CallerRinging.CONFIRMED, "own_number": OwnNumber.REFUSED},
+    calls={
+        "delay": Span(low=0.056, high=0.063),
+        "caller_ringing": CallerRinging.CONFIRMED,
+        "caller_ahead_s": 0.035,
+        "refusal_delay": Span(low=0.33, high=0.42),
+        "unknown_delay": Span(low=2.7, high=2.8),
+        "unknown_lamp": Shown.SHOWN,
+        "repeats": Repeats.TOLD,
+        "again": Span(low=0.040, high=0.045),
+    },
     quickcall={
         "path": _V2,
         "post": Waiting.SERVED,
@@ -168,6 +177,7 @@ V4_3 = _changed(
         "carriers": _EVERYWHERE,
         "unnumbered": "anonymous",
         "broken_name": Gate.REFUSED,
+        "again_s": 0.027,
         "ring_early": Span(low=0.2, high=0.8),
         "absent": "DESTINATION_OUT_OF_ORDER",
         "retain": Retain.WITH_NUMBER,
@@ -178,12 +188,14 @@ V4_3 = _changed(
         "min_expires": 60,
         "default_expires": None,
         "broken_type": BrokenType.DROPPED,
+        "patience_s": 3.45,
     },
     subscribe={"min_expires": 300, "ends_on": ()},
     presence={
         "completed_by": CompletedBy.ACCOUNT,
         "owners_id": OwnersId.BEATS,
-        "terminated": Span(low=1.003, high=1.010),
+        "terminated": Span(low=0.003, high=0.010),
+        "held_s": 1.0,
     },
     reset={
         "body": ResetBody.ACTION,
@@ -220,8 +232,16 @@ V5_0 = _changed(
         "delay": Span(low=0.025, high=0.095),
         "event_of": EventOf.RULE,
     },
+    calls={
+        "delay": Span(low=0.46, high=0.64),
+        "caller_ahead_s": 0.21,
+        "refusal_delay": Span(low=0.01, high=0.03),
+        "unknown_delay": Span(low=2.2, high=2.3),
+        "again": Span(low=0.016, high=0.022),
+    },
     quickcall={
         "access": Access.TOKEN,
+        "again_s": 0.016,
         "delay": Span(low=0.217, high=0.275),
         "leg_b_delay": Span(low=0.410, high=0.420),
         "absent": "SUBSCRIBER_ABSENT",

@@ -21,6 +21,9 @@ from reference_server.wire import has_break
 NAME = "Device QuickCall"
 """The caller's name on leg A, as the API shows it."""
 
+APART_S = 0.01
+"""From the INVITE to one device of a user to that of the next (recorded)."""
+
 POLL_S = 0.5
 """How often a call that waits for a registration looks for one."""
 
@@ -52,7 +55,7 @@ class _Ringing:
     """One quickcall on its way to an answer: `left` devices have neither answered nor failed, `settle` waits.
 
     `until` is how long a device is waited for that is not registered, where the rules say so; `alone` that there is
-    but one.
+    but one. `when` the last of them was or will be rung.
     """
 
     account: Account
@@ -61,6 +64,7 @@ class _Ringing:
     alone: bool
     left: int
     settle: Settle | None
+    when: float | None = None
     calls: list[Call] = field(default_factory=list)
 
 
@@ -127,7 +131,11 @@ class Quickcalls:
             self._rules.auto_answer is AutoAnswer.CALL_INFO and wish.auto_answer and ringing.alone
         )
         extra: list[Header] = [("Call-Info", f"<sip:{self._runtime.sip_host}>;answer-after=0")] if hinted else []
-        when = now + self._runtime.draw(self._rules.delay)
+        if ringing.when is None:
+            ringing.when = now + self._runtime.draw(self._rules.delay)
+        else:
+            ringing.when += APART_S
+        when = ringing.when
         call.outcome = partial(self._conclude, ringing)
         call.rivals = ringing.calls
         ringing.calls.append(call)

@@ -39,15 +39,20 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Nobody to ring: what the caller is told. `known` says whether the number is one of the account's."""
+    """Nobody to ring: what the caller is told. `known` says whether the number is one of the account's.
+
+    `at_once` that the server does not even look for a contact.
+    """
 
     status: int
     reason: str
     known: bool
+    at_once: bool = False
 
 
-UNKNOWN = Refusal(604, "no available handlers", known=False)
+UNKNOWN = Refusal(604, "no available handlers", known=False, at_once=True)
 UNREACHABLE = Refusal(486, "Unable to Comply", known=True)
+OWN = Refusal(486, "Unable to Comply", known=True, at_once=True)
 
 
 class Router:
@@ -128,7 +133,7 @@ class Router:
     ) -> Target | Refusal:
         rules = self._runtime.behaviour.calls
         if device is caller and rules.own_number is OwnNumber.REFUSED:
-            return UNREACHABLE
+            return OWN
         return self.reach(account, device, timeout or rules.ring_s, now)
 
     def _outside(self, account: Account, number: str) -> Target | Refusal:

@@ -10,7 +10,7 @@ from functools import partial
 
 from phones.sip.index import Message, SipSyntaxError
 from phones.sip.message import Address, stamp_via
-from phones.sip.transactions import AckFor, Answer, Incoming, Send, TimedOut, TransactionLayer
+from phones.sip.transactions import AckFor, Answer, Incoming, Send, TimedOut, Timers, TransactionLayer
 from reference_server.api.core import Api
 from reference_server.behaviour import Behaviour
 from reference_server.call_wire import CallWriter
@@ -156,7 +156,10 @@ class ReferenceServer:
     # inside
 
     def _layer(self, transport: str) -> TransactionLayer:
-        return self._layers.setdefault(transport, TransactionLayer())
+        if transport not in self._layers:
+            timers = Timers(patience=self.behaviour.registrar.patience_s)
+            self._layers[transport] = TransactionLayer(timers)
+        return self._layers[transport]
 
     def _receive(self, data: bytes, source: Address, now: float, transport: str) -> None:
         try:

@@ -152,11 +152,15 @@ INVITE_SERVER = Table(
 
 @dataclass(frozen=True, slots=True)
 class Timers:
-    """The base values of RFC 3261 17.1.1.1, in seconds."""
+    """The base values of RFC 3261 17.1.1.1, in seconds.
+
+    `patience` is how long a request of ours waits for any answer (timers B and F), None: 64 * T1.
+    """
 
     t1: float = 0.5
     t2: float = 4.0
     t4: float = 5.0
+    patience: float | None = None
 
     def durations(self) -> dict[str, Duration]:
         """Timer name to duration, for UDP (RFC 3261 appendix A, RFC 6026 for L and M)."""
@@ -169,6 +173,9 @@ class Timers:
             return min(doubling(count), t2)
 
         durations: dict[str, Duration] = {name: lambda _: 64 * t1 for name in "BDFHJLM"}
+        if self.patience is not None:
+            patience = self.patience
+            durations |= {name: lambda _: patience for name in "BF"}
         durations |= {"A": doubling, "E": capped, "G": capped}
         return durations | {"E2": lambda _: t2, "I": lambda _: t4, "K": lambda _: t4}
 

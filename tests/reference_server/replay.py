@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,14 +20,18 @@ from reference_server.effects import ApiRequest
 from reference_server.profiles import PROFILES
 from reference_server.registrations import Aor, Contact
 from reference_server.runtime import Route
+from reference_server.states import ChannelState
 from tests.reference_server.calling import Caller
-from tests.reference_server.playbook import Bench, Sent
+from tests.reference_server.playbook import Bench, Sent, changed
 
 DATA = Path(__file__).parent / "data"
 RELEASES = ("4.3", "5.0")
 REALM = "cap.kazoo.test"
 API_KEY = "k" * 64
+WATCHER_PORT = 16_100
 PATIENCE_S = 40.0
+ANSWERED_S = 0.4
+"""How long phones ring before they are answered."""
 
 Difference = tuple[str, Any, Any]
 """Where two replies differ, what was recorded, what we said."""
@@ -51,16 +56,21 @@ class World:
     """The system that was recorded: three accounts, the devices a to d, s, p and w, two that never register."""
 
     def __init__(self, release: str, exchange: dict[str, Any]) -> None:
-        self.bench = Bench(PROFILES[release])
+        # a race was won or lost, as was recorded
+        won = any(phone == "ph_s" for _, phone, *_ in exchange.get("sip", ()))
+        self.bench = Bench(changed(PROFILES[release], sync__race_won=float(won)))
         self.exchange = exchange
         self.phones: dict[str, Caller] = {}
+        self.never: set[str] = set()
+        self.rung: dict[str, float] = {}
+        self.answered: set[str] = set()
         self.ids = {"sibling": "5" * 32, **recording(release)[0]}
         self._accounts()
         self._devices()
         if exchange.get("online", True):
             self._register()
         if "watched" in exchange:
-            self.watch(exchange["watched"])
+            self.watch(*((exchange["watched"], package) for package in ("dialog", "presence", "message-summary")))
 
     # what is there
 
@@ -95,6 +105,8 @@ class World:
     def _register(self) -> None:
         """The phones of a to d and s are registered, at the names that their devices have now."""
         for name in ONLINE:
+            if name in self.exchange.get("gone", ()):
+                continue
             device = self.account.devices[self.ids[name]]
             if device.username is None:
                 continue
@@ -105,21 +117,23 @@ class World:
             contact = Contact(phone.contact, place, now + 600, f"reg-{name}", 1, "cap", since, since, previous)
             self.bench.server._registrations.add(Aor(device.username, REALM), contact, self.bench.now)
             self.phones[name] = phone
+            phone.picks_up = (100, 180)
         note = self.exchange["note"]
-        first = (100, 180) if "never answers" in note else (486,) if "leg A 486" in note else ()
-        self.phones["a"].picks_up = (603,) if "leg A 603" in note else first or (100, 180, 200)
+        self.never = {"a"} if "never answers" in note else set()
+        if "leg A" in note and "never" not in note:
+            self.phones["a"].picks_up = (603,) if "603" in note else (486,)
+        if "silent" in note:
+            self.bench.phones.pop(("127.0.0.1", PORTS["s"]))
         if "leg B" in note:
             self.phones["b"].picks_up = (486,)
 
-    def watch(self, user: str) -> None:
-        """The phone of w watches all packages of `user`."""
-        phone = Caller(self.bench, 16_100, "capw", REALM)
-        for package in ("dialog", "presence", "message-summary"):
+    def watch(self, *watched: tuple[str, str]) -> None:
+        """The phone of w watches these users, each with a package."""
+        phone = Caller(self.bench, WATCHER_PORT, "capw", REALM)
+        for user, package in watched:
             headers = [("Event", package), ("Expires", "600")]
-            presentity = f"sip:{user}@{REALM}"
-            phone.receive(
-                phone.message("SUBSCRIBE", presentity, f"watch-{package}", 1, f"<{presentity}>", headers=headers)
-            )
+            uri = f"sip:{user}@{REALM}"
+            phone.receive(phone.message("SUBSCRIBE", uri, f"{user}-{package}", 1, f"<{uri}>", headers=headers))
 
     # the exchange
 
@@ -144,17 +158,24 @@ class World:
         bench.collect()
         end = bench.now + PATIENCE_S
         while 99 not in bench.replies and bench.now < end:
-            bench.run(0.01)
+            self.run(0.01)
         reply = bench.replies[99][1]
         text = reply.body.decode()
         found = json.loads(text) if text.startswith("{") else text
         return reply.status, dict(reply.headers), found
 
-    def sip(self, seconds: float = 8.0) -> list[Sent]:
-        """What phones are sent in the time that follows."""
-        start = len(self.bench.sent)
-        self.bench.run(seconds)
-        return self.bench.sent[start:]
+    def run(self, seconds: float) -> None:
+        """Let time pass; phones that ring are answered after a while."""
+        end = self.bench.now + seconds
+        while self.bench.now < end - 1e-9:
+            self.bench.run(min(0.01, end - self.bench.now))
+            for name, phone in self.phones.items():
+                for invite in phone.invites if name not in self.never and 180 in phone.picks_up else ():
+                    rung = self.rung.setdefault(invite.call_id, self.bench.now)
+                    over = [call.call_id for call in phone.requests("CANCEL")]
+                    if self.bench.now >= rung + ANSWERED_S and invite.call_id not in (*self.answered, *over):
+                        self.answered.add(invite.call_id)
+                        phone.respond(invite, 200)
 
 
 def _usual(name: str, ids: dict[str, str]) -> dict[str, Any]:
@@ -198,6 +219,64 @@ def differences(release: str, exchange: dict[str, Any]) -> list[Difference]:
         for where, recorded, ours in _unlike("data", _sorted(wanted["data"]), _sorted(body["data"])):
             same(where, recorded, ours)
     return found
+
+
+def heard(release: str, exchange: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """What phones and the watcher were sent when it was recorded, and what ours are sent.
+
+    In order, phone by phone and presentity by presentity. Of NOTIFYs for presence nothing is said: they go with those
+    for dialog.
+    """
+    world = World(release, exchange)
+    recorded = exchange.get("sip", [])
+    told = [" ".join(rest) for _, phone, *rest in recorded if phone == "ph_w"]
+    watched = {re.search(r"Event: (\S+) <sip:(\w+)@", text) for text in told}
+    world.watch(*sorted({(match[2], match[1]) for match in watched if match is not None}))
+    if "lit" in exchange:
+        world.bench.server.presence.set(Aor("1001", REALM), ChannelState.CONFIRMED, world.bench.now)
+    world.bench.run(1.0)
+    first, start = len(world.bench.sent), world.bench.now
+    world.play()
+    last = max((ms / 1000 for ms, *_ in recorded), default=2.0)
+    world.run(last + 0.6 - (world.bench.now - start))
+    return _in_order(map(_recorded, recorded)), _in_order(map(_sent, world.bench.sent[first:]))
+
+
+def _in_order(told: Iterable[tuple[str, str] | None]) -> list[str]:
+    lines = [f"{phone}: {text}" for phone, text in filter(None, told)]
+    # sorting is stable
+    return sorted(lines, key=lambda line: re.sub(r" \w+\Z", "", line) if "NOTIFY dialog" in line else line[:5])
+
+
+def _recorded(entry: list[Any]) -> tuple[str, str] | None:
+    _, phone, start, *rest = entry
+    if start.startswith("SIP/2.0"):
+        return None
+    event = next((text[7:] for text in rest if text.startswith("Event: ")), "")
+    sender = next((text for text in rest if text.endswith(f"@{REALM}>")), "")
+    reason = next((text for text in rest if ";cause=" in text), "")
+    hint = "hint" if any("answer-after" in text for text in rest) else ""
+    state = rest[-1] if event == "dialog" else ""
+    return phone, " ".join(filter(None, (start.split()[0], event, sender, reason, hint, state)))
+
+
+def _sent(sent: Sent) -> tuple[str, str] | None:
+    message = sent.message
+    port = sent.remote[1]
+    phone = "ph_w" if port == WATCHER_PORT else next((f"ph_{name}" for name, at in PORTS.items() if at == port), "")
+    if not message.is_request or message.method == "ACK" or not phone or message.get("event") == "presence":
+        return None
+    event = message.get("event") or ""
+    state = re.search(rb"<state>([a-z]+)", message.body) if event == "dialog" else None
+    parts = (
+        message.method,
+        event,
+        (message.get("from") or "").partition(";tag")[0],
+        message.get("reason") or "",
+        "hint" if message.get("call-info") else "",
+        state[1].decode() if state is not None else "",
+    )
+    return phone, " ".join(filter(None, parts))
 
 
 def _sorted(value: Any) -> Any:

@@ -233,12 +233,15 @@ def test_nobody_takes_leg_b(answers: tuple[int, ...]) -> None:
     assert forgotten(bench)
 
 
-@pytest.mark.parametrize("number", ["7777", "1001"])
-def test_a_number_that_nobody_has(number: str) -> None:
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [("7777", 'Q.850;cause=3;text="NO_ROUTE_DESTINATION"'), ("1001", 'Q.850;cause=16;text="NORMAL_CLEARING"')],
+)
+def test_a_number_that_nobody_has(number: str, reason: str) -> None:
     bench, a, _ = called(number)
     bench.run(2.0)
     assert a.methods == ["INVITE", "ACK", "BYE"]
-    assert a.requests("BYE")[0].get("reason") == 'Q.850;cause=3;text="NO_ROUTE_DESTINATION"'
+    assert a.requests("BYE")[0].get("reason") == reason
     assert forgotten(bench)
 
 
