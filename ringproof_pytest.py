@@ -5,10 +5,11 @@ at module level, the project's own go before ours, and where a scenario file wou
 """
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -40,6 +41,34 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
         return pytest_bridge.collect(parent, file_path)
     named = parent.config.stash.setdefault(ClashingFile.first, file_path)
     return ClashingFile.from_parent(parent, path=file_path) if named == file_path else None
+
+
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_xdist_make_scheduler() -> Generator[None, Any, Any]:
+    """Let ``--dist load`` deal scenario files out at once: their cases wait side by side, not in portions."""
+    scheduler = yield
+    if type(scheduler).__name__ == "LoadScheduling":
+        schedule = scheduler.schedule
+
+        def deal() -> None:
+            is_first = scheduler.collection is None
+            schedule()
+            if is_first and scheduler.collection:
+                deal_cases(scheduler)
+
+        scheduler.schedule = deal
+    return scheduler
+
+
+def deal_cases(scheduler: Any) -> None:
+    """Give each of xdist's nodes its share of the pending scenario items now."""
+    cases = [number for number in scheduler.pending if ".scenario.yaml::" in scheduler.collection[number]]
+    for index, node in enumerate(scheduler.nodes):
+        if share := cases[index :: len(scheduler.nodes)]:
+            scheduler.node2pending[node].extend(share)
+            node.send_runtest_some(share)
+    if cases:
+        scheduler.pending[:] = sorted(set(scheduler.pending).difference(cases))
 
 
 class ClashingFile(pytest.File):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import functools
 import hashlib
+import itertools
 import math
+import queue
 import random
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,6 +40,9 @@ _LAG_TICK_S = 0.05
 _LAG_NOTED_S = 0.02
 _PATIENCE_S = 10.0
 """What a case may be known to wait for by the clock, unless slow ones are asked for."""
+
+MakeRun = Callable[..., CaseRun]
+"""What a case is run by: CaseRun, or what takes its arguments."""
 
 Progress = Callable[["CaseVerdict | None", str], None]
 """Called with (None, address) when a case begins and with its verdict when it ends."""
@@ -104,11 +110,17 @@ class RunResult:
 
 
 class Engine:
-    """One run of many cases."""
+    """One run of many cases. `growing`: others may be added while it runs, until `close`."""
 
-    def __init__(self, cases: list[Case], options: Options) -> None:
+    def __init__(self, cases: list[Case], options: Options, *, growing: bool = False) -> None:
         self._cases = cases
         self._options = options
+        self._inbox: queue.SimpleQueue[tuple[Case, MakeRun] | None] = queue.SimpleQueue()
+        self._wake: Callable[[], object] = _nobody_waits
+        for case in cases:
+            self._inbox.put((case, CaseRun))
+        if not growing:
+            self._inbox.put(None)
         self._judge = Judge()
         self._recorder = RunRecorder(self._judge)
         self._secrets = Secrets()
@@ -158,9 +170,24 @@ class Engine:
         """`data` with everything masked that the Record must not hold."""
         return self._secrets.mask(data)
 
+    def add(self, case: Case, make: MakeRun = CaseRun) -> None:
+        """Run one more case, from another thread. `make` is CaseRun, or one that takes its steps from elsewhere."""
+        self._inbox.put((case, make))
+        self._wake_up()
+
+    def close(self) -> None:
+        """Nothing more will be added: the run ends with its last case. From another thread."""
+        self._inbox.put(None)
+        self._wake_up()
+
+    def _wake_up(self) -> None:
+        with suppress(RuntimeError):  # the run is over, its loop is closed
+            self._wake()
+
     def interrupt(self) -> None:
         """End the run early, from another thread: running cases clean up, no further one begins."""
         self._stopping = True
+        self._inbox.put(None)
         if self._main is not None and not self._main.done():
             self._main.get_loop().call_soon_threadsafe(self._main.cancel)
 
@@ -230,20 +257,21 @@ class Engine:
 
     def _run_virtual(self) -> None:
         start = 0.0
-        for number, case in enumerate(self._cases, 1):
-            with asyncio.Runner(loop_factory=functools.partial(VirtualLoop, start)) as runner:
-                runner.run(self._virtual_case(number, case))
-                start = runner.get_loop().time()
-            if self._stopping:
+        for number in itertools.count(1):
+            queued = self._inbox.get()
+            if queued is None or self._stopping:
                 break
+            with asyncio.Runner(loop_factory=functools.partial(VirtualLoop, start)) as runner:
+                runner.run(self._virtual_case(number, *queued))
+                start = runner.get_loop().time()
 
-    async def _virtual_case(self, number: int, case: Case) -> None:
+    async def _virtual_case(self, number: int, case: Case, make: MakeRun) -> None:
         self._recorder.use_clock(asyncio.get_running_loop())
         rng = random.Random(f"{self._options.seed} {case.address} world")
         world, host = virtual_world(self._options.behaviour, self._secrets, rng)
         self._learn(world.target)
         try:
-            await self._case(number, case, world)
+            await self._case(number, case, make, world)
         finally:
             host.close()
         if host.server.errors:
@@ -267,10 +295,12 @@ class Engine:
         world = socket_world(target, self._secrets)
         slots = asyncio.Semaphore(self._options.jobs or target.limits.jobs)
         lag = asyncio.create_task(self._note_lag())
-        tasks = [
-            asyncio.create_task(self._queued(slots, number, case, world)) for number, case in enumerate(self._cases, 1)
-        ]
+        tasks: list[asyncio.Task[None]] = []
         try:
+            async for case, make in self._arriving(tasks):
+                task = asyncio.create_task(self._queued(slots, len(tasks) + 1, case, make, world))
+                task.add_done_callback(lambda _: self._wake_up())
+                tasks.append(task)
             for task in tasks:
                 await task
         except asyncio.CancelledError:
@@ -283,7 +313,26 @@ class Engine:
             await asyncio.gather(*tasks, lag, return_exceptions=True)
             await world.api.close()
 
-    async def _queued(self, slots: asyncio.Semaphore, number: int, case: Case, world: World) -> None:
+    async def _arriving(self, tasks: list[asyncio.Task[None]]) -> AsyncIterator[tuple[Case, MakeRun]]:
+        """The cases, until no more can come. Raises what one of the `tasks` has raised."""
+        loop, woken = asyncio.get_running_loop(), asyncio.Event()
+        self._wake = functools.partial(loop.call_soon_threadsafe, woken.set)
+        try:
+            while True:
+                woken.clear()
+                while not self._inbox.empty():
+                    queued = self._inbox.get()
+                    if queued is None:
+                        return
+                    yield queued
+                for task in tasks:
+                    if task.done():
+                        await task
+                await woken.wait()
+        finally:
+            self._wake = _nobody_waits
+
+    async def _queued(self, slots: asyncio.Semaphore, number: int, case: Case, make: MakeRun, world: World) -> None:
         async with slots:
             if self._stopping:
                 return
@@ -292,11 +341,11 @@ class Engine:
                     self._learn(own.target)
                     alone = socket_world(own.target, self._secrets)
                     try:
-                        await self._case(number, case, alone)
+                        await self._case(number, case, make, alone)
                     finally:
                         await alone.api.close()
             else:
-                await self._case(number, case, world)
+                await self._case(number, case, make, world)
 
     async def _note_lag(self) -> None:
         """Record how late our own loop runs, so that deadlines stretch by it."""
@@ -316,12 +365,12 @@ class Engine:
     def _learn(self, target: Target) -> None:
         target.tell(self._secrets)
 
-    async def _case(self, number: int, case: Case, world: World) -> None:
+    async def _case(self, number: int, case: Case, make: MakeRun, world: World) -> None:
         progress = self._options.progress
         if progress:
             progress(None, case.address)
         patience = math.inf if self._options.slow or self._options.virtual else _PATIENCE_S
-        run = CaseRun(
+        run = make(
             case,
             number,
             self.result.run_id,
@@ -343,6 +392,10 @@ class Engine:
             self._stopping = True
         if progress:
             progress(verdict, case.address)
+
+
+def _nobody_waits() -> None:
+    """Nothing is asleep that would have to be woken."""
 
 
 def _again(options: Options) -> list[str]:

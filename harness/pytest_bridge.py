@@ -1,28 +1,27 @@
 """Scenario files as pytest items. Imported by the plugin `ringproof_pytest` when a scenario file is collected.
 
 The cases that are left after deselection run together on a background loop, as `ringproof run` runs them; each item
-waits for its own. Under xdist every worker runs only the items that it is given, one by one.
+waits for its own. Under xdist a worker does the same with the items that have been dealt to it (`xdist_sharing`).
 """
 
 from __future__ import annotations
 
-import random
-import threading
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness.engine import Engine, Options, RunResult
+from harness import xdist_sharing
+from harness.background import BackgroundRun
 from harness.errors import RingproofError, ScenarioError
-from harness.loader import Case, load_file
-from harness.target import load_target
+from harness.loader import Case, load_file, shown
+from harness.pytest_run import again, run_of
 from harness.terminal import block
-from harness.verdicts import CaseVerdict, Verdict
-from reference_server.profiles import PROFILES
+from harness.verdicts import Verdict
 
-_KEY = pytest.StashKey["BackgroundRun"]()
+_FILES = pytest.StashKey[dict[str, Path]]()
 
 
 def collect(parent: pytest.Collector, path: Path) -> pytest.File:
@@ -40,7 +39,11 @@ class ScenarioFile(pytest.File):
         except ScenarioError as error:
             hint = f"\n  hint: {error.hint}" if error.hint else ""
             raise self.CollectError(f"{error.position}: {error.message}{hint}") from error
+        files = self.config.stash.setdefault(_FILES, {})
         for case in cases:
+            if files.setdefault(case.address, self.path) != self.path:
+                where = f"{shown(self.path)}:1:1"
+                raise self.CollectError(f"{where}: case {case.address} is also in {shown(files[case.address])}")
             yield CaseItem.from_parent(self, name=case.address.rpartition("/")[2], case=case)
 
 
@@ -61,23 +64,46 @@ class CaseItem(pytest.Item):
 
     def setup(self) -> None:
         """Wait for the case: what cannot be decided is an error here, as pytest's errors are."""
-        self.verdict = _run_of(self).wait(self.case)
+        self.run = self._begun()
+        self.verdict = self.run.wait(self.case)
         self.user_properties += [
             ("verdict", self.verdict.verdict.value),
             ("clauses", " ".join(each.clause for each in self.verdict.clauses)),
         ]
         if self.verdict.verdict in (Verdict.SKIPPED, Verdict.UNSUPPORTED):
-            pytest.skip(self.verdict.reason)
+            raise pytest.skip.Exception(self.verdict.reason, _use_item_location=True)
         if self.verdict.verdict in (Verdict.INCONCLUSIVE, Verdict.ERROR):
-            raise CaseUndecided(self._explanation())
+            raise CaseUndecided(self.explanation())
+
+    def _begun(self) -> BackgroundRun:
+        """The run, with this case and everything else in it that is known to be wanted."""
+        items: list[pytest.Item] = self.session.items
+        if xdist_sharing.is_worker(self.config):
+            items = [self, *xdist_sharing.dealt(self.session)]
+        cases = [item.case for item in items if isinstance(item, CaseItem)]
+        run = run_of(self.session, cases)
+        for case in cases:
+            run.add(case)
+        return run
 
     def runtest(self) -> None:
         """Fail when the promise was broken."""
         if self.verdict.verdict is Verdict.FAIL:
-            raise CaseFailed(self._explanation())
+            raise CaseFailed(self.explanation())
 
-    def _explanation(self) -> str:
-        return block(self.verdict, "", _run_of(self).folder)
+    def teardown(self) -> None:
+        """Say what could not be taken away from the target."""
+        if (run := getattr(self, "run", None)) is None:
+            return
+        left = run.left(self.case)
+        run.forget(self.case)
+        if left:
+            raise CaseUndecided("LEFT BEHIND on the target, please remove:\n" + "\n".join(f"  {each}" for each in left))
+
+    def explanation(self) -> str:
+        """The case for a person who has not read the source, with the line to run it again."""
+        line = shlex.join(["pytest", f"{shown(self.path)}::{self.name}", *again(self.config, self.run.header)])
+        return block(self.verdict, line, self.run.folder)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The explanation alone: a traceback through the harness helps nobody."""
@@ -88,93 +114,3 @@ class CaseItem(pytest.Item):
     def reportinfo(self) -> tuple[Path, int | None, str]:
         """Where the case is, for pytest's headings."""
         return self.path, 0, self.case.address
-
-
-class BackgroundRun:
-    """The engine on a thread of its own, started by the first item that needs a verdict."""
-
-    def __init__(self, cases: list[Case], options: Options) -> None:
-        self._options = Options(
-            out=options.out,
-            behaviour=options.behaviour,
-            profile=options.profile,
-            target=options.target,
-            virtual=options.virtual,
-            seed=options.seed,
-            progress=self._progress,
-        )
-        self._engine = Engine(cases, self._options)
-        self._result: RunResult | None = None
-        self._verdicts: dict[str, CaseVerdict] = {}
-        self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="ringproof", daemon=True)
-        self._thread.start()
-
-    @property
-    def folder(self) -> Path:
-        """Where the Record is."""
-        return self._engine.result.folder
-
-    def _run(self) -> None:
-        result = self._engine.run()
-        with self._changed:
-            self._result = result
-            self._changed.notify_all()
-
-    def _progress(self, verdict: CaseVerdict | None, address: str) -> None:
-        if verdict is not None:
-            with self._changed:
-                self._verdicts[address] = verdict
-                self._changed.notify_all()
-
-    def wait(self, case: Case) -> CaseVerdict:
-        """The verdict on `case`, as soon as there is one."""
-        with self._changed:
-            self._changed.wait_for(lambda: case.address in self._verdicts or self._result is not None)
-            if case.address in self._verdicts:
-                return self._verdicts[case.address]
-        error = self._result.error if self._result else ""
-        return CaseVerdict(case.address, Verdict.ERROR, reason=error or "the run ended before this case")
-
-    def stop(self) -> None:
-        """Interrupt what is still running and wait until it has cleaned up."""
-        self._engine.interrupt()
-        self._thread.join()
-
-
-def _run_of(item: CaseItem) -> BackgroundRun:
-    stash = item.session.stash
-    if hasattr(item.config, "workerinput"):
-        # an xdist worker learns item by item what it has to run
-        if _KEY in stash:
-            stash[_KEY].stop()
-        stash[_KEY] = BackgroundRun([item.case], _options(item.config))
-    elif _KEY not in stash:
-        cases = [each.case for each in item.session.items if isinstance(each, CaseItem)]
-        stash[_KEY] = BackgroundRun(cases, _options(item.config))
-        item.session.addfinalizer(stash[_KEY].stop)
-    return stash[_KEY]
-
-
-def _options(config: pytest.Config) -> Options:
-    """The run that pytest's options ask for. Raises UsageError of pytest."""
-
-    def given(name: str) -> Any:
-        return config.getoption(f"ringproof_{name}", default=None)
-
-    profile = given("profile") or "documented"
-    if profile not in PROFILES:
-        raise pytest.UsageError(f"--ringproof-profile {profile}: there is {', '.join(PROFILES)}")
-    try:
-        target = load_target(Path(given("target"))) if given("target") not in (None, "reference") else None
-    except RingproofError as error:
-        raise pytest.UsageError(error.message) from error
-    seed = given("seed")
-    return Options(
-        out=Path(given("out") or "out"),
-        behaviour=PROFILES[profile],
-        profile=profile,
-        target=target,
-        virtual=given("time") == "virtual",
-        seed=int(seed) if seed is not None else random.SystemRandom().getrandbits(16),
-    )

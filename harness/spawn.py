@@ -69,6 +69,19 @@ class ReferenceProcess:
         return text.splitlines()[-1] if text else f"exit code {self._process.returncode}"
 
     async def _stop(self) -> None:
+        """Stop the server and take its folder away, whoever is cancelled meanwhile."""
+        stopping = asyncio.ensure_future(self._end())
+        interrupted = False
+        while not stopping.done():
+            try:
+                await asyncio.wait([stopping])
+            except asyncio.CancelledError:
+                interrupted = True
+        await stopping
+        if interrupted:
+            raise asyncio.CancelledError
+
+    async def _end(self) -> None:
         process = self._process
         if process is not None and process.poll() is None:
             process.terminate()

@@ -16,6 +16,9 @@ from reference_server.behaviour import Behaviour
 from reference_server.seed import Seed
 from reports.secrets import Secrets
 
+REFERENCE_JOBS = 64
+"""How many cases at the same time the embedded reference is good for."""
+
 
 @dataclass(slots=True)
 class World:
@@ -73,7 +76,7 @@ def reference_target(
         user=TargetUser(username=seed.user.username, password=seed.user.password, account_name=seed.user.account_name),
         create_accounts=True,
         sip=Edges(udp=udp),
-        limits=Limits(jobs=64, requests_per_s=1_000_000),
+        limits=Limits(jobs=REFERENCE_JOBS, requests_per_s=1_000_000),
     )
 
 

@@ -93,7 +93,7 @@ def _print(reported: JudgedRun, changed: list[str], verdicts_only: bool, run: Pa
     click.echo(f"\n{count_words(verdicts)}")
     for line in baseline_lines(reported.baseline, reported.judged):
         click.echo(line)
-    missing = len(record.header["cases"]) - len(verdicts)
+    missing = len(set(record.header["cases"]) - {each.address for each in verdicts})
     if record.cut:
         click.echo(f"CUT: {record.cut}")
     if missing:

@@ -1,0 +1,86 @@
+"""The one run of a pytest session: made from pytest's options when it is first needed, ended with the session."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import xdist_sharing
+from harness.background import BackgroundRun
+from harness.engine import DEFAULT_PROFILE, Options
+from harness.errors import RingproofError
+from harness.loader import Case
+from harness.target import Target, load_target
+from harness.world import REFERENCE_JOBS
+from reference_server.profiles import PROFILES
+from reports.record import Event
+
+_KEY = pytest.StashKey[BackgroundRun]()
+
+
+def run_of(session: pytest.Session, cases: list[Case]) -> BackgroundRun:
+    """The session's run, begun with `cases` when there is none yet. Raises UsageError of pytest."""
+    if _KEY not in session.stash:
+        session.stash[_KEY] = BackgroundRun(cases, _options(session.config))
+        session.addfinalizer(session.stash[_KEY].stop)
+    return session.stash[_KEY]
+
+
+def _given(config: pytest.Config, name: str) -> Any:
+    return config.getoption(f"ringproof_{name}", default=None)
+
+
+def is_live(config: pytest.Config) -> bool:
+    """Whether a deployment is tested, not the embedded reference."""
+    return _given(config, "target") not in (None, "reference")
+
+
+def again(config: pytest.Config, header: Event) -> list[str]:
+    """pytest's options for a run like this one, the seed included."""
+    told = {name: _given(config, name) for name in ("target", "profile", "time")} | {"seed": header["seed"]}
+    return [f"--ringproof-{name}={value}" for name, value in told.items() if value is not None]
+
+
+def _options(config: pytest.Config) -> Options:
+    """The run that pytest's options ask for. Raises UsageError of pytest."""
+    profile = _given(config, "profile") or DEFAULT_PROFILE
+    if profile not in PROFILES:
+        raise pytest.UsageError(f"--ringproof-profile {profile}: there is {', '.join(PROFILES)}")
+    virtual = _given(config, "time") == "virtual"
+    if virtual and is_live(config):
+        raise pytest.UsageError("--ringproof-time virtual is for the embedded reference, not for --ringproof-target")
+    try:
+        target = load_target(Path(_given(config, "target"))) if is_live(config) else None
+    except RingproofError as error:
+        raise pytest.UsageError(error.message) from error
+    out = Path(_given(config, "out") or "out")
+    seed = _given(config, "seed")
+    if seed is None:
+        seed = xdist_sharing.common_number(config) or random.SystemRandom().getrandbits(16)
+    jobs = None
+    if xdist_sharing.is_worker(config):
+        # each worker has a Record of its own, and a share of what the target and this machine bear
+        out /= xdist_sharing.name_of(config)
+        workers = xdist_sharing.count_of(config)
+        target = _shared(target, workers) if target else None
+        jobs = None if target else max(1, REFERENCE_JOBS // workers)
+    return Options(
+        out=out,
+        behaviour=PROFILES[profile],
+        profile=profile,
+        target=target,
+        target_file=_given(config, "target") if target else None,
+        virtual=virtual,
+        jobs=jobs,
+        seed=int(seed),
+    )
+
+
+def _shared(target: Target, workers: int) -> Target:
+    """`target` with the part of its limits that is one worker's."""
+    limits = target.limits
+    share = {"jobs": max(1, limits.jobs // workers), "requests_per_s": limits.requests_per_s / workers}
+    return target.model_copy(update={"limits": limits.model_copy(update=share)})
