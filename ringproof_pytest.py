@@ -9,9 +9,12 @@ from collections.abc import Generator, Iterable, Iterator
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from harness.python_api import Conversing, Fleet, Phone, Target
 
 ROOMS = ("harness", "phones", "reference_server", "reports")
 HOME = Path(__file__).resolve().parent  # installed or in a checkout, our packages lie beside this module
@@ -41,6 +44,51 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
         return pytest_bridge.collect(parent, file_path)
     named = parent.config.stash.setdefault(ClashingFile.first, file_path)
     return ClashingFile.from_parent(parent, path=file_path) if named == file_path else None
+
+
+@pytest.fixture
+def _ringproof(request: pytest.FixtureRequest) -> "Iterator[Conversing]":
+    """The case that a Python test is."""
+    for room, place in clashes(request.path, request.config.rootpath):
+        pytest.fail(
+            f"ringproof's fixtures cannot be used here: {clash(room, place)}; give them names of your own.",
+            pytrace=False,
+        )
+    from harness import pytest_fixtures
+
+    yield from pytest_fixtures.conversing(request)
+
+
+@pytest.fixture
+def fleet(_ringproof: "Conversing") -> "Fleet":
+    """ringproof: makes phones, `fleet.add("desk")`."""
+    from harness import pytest_fixtures
+
+    return pytest_fixtures.fleet(_ringproof)
+
+
+@pytest.fixture
+def phone(_ringproof: "Conversing") -> "Phone":
+    """ringproof: a simulated phone with a device of its own, not yet registered."""
+    from harness import pytest_fixtures
+
+    return pytest_fixtures.phone(_ringproof)
+
+
+@pytest.fixture
+def target(_ringproof: "Conversing") -> "Target":
+    """ringproof: the Kazoo that is tested, and its API."""
+    from harness import pytest_fixtures
+
+    return pytest_fixtures.target(_ringproof)
+
+
+@pytest.fixture
+def reference(_ringproof: "Conversing", pytestconfig: pytest.Config) -> "Target":
+    """ringproof: the embedded reference server and its API; a skip where --ringproof-target names another."""
+    from harness import pytest_fixtures
+
+    return pytest_fixtures.reference(_ringproof, pytestconfig)
 
 
 @pytest.hookimpl(wrapper=True, optionalhook=True)
@@ -79,8 +127,7 @@ class ClashingFile(pytest.File):
     def collect(self) -> list[pytest.Item]:
         room, place = next(clashes(self.path, self.config.rootpath))
         raise self.CollectError(
-            f"ringproof cannot run {self.path.name}: this project's own '{room}' ({place}) and ringproof's package "
-            f"of that name ({HOME / room}) cannot be imported side by side; run the file with 'ringproof run' instead."
+            f"ringproof cannot run {self.path.name}: {clash(room, place)}; run the file with 'ringproof run' instead."
         )
 
 
@@ -103,6 +150,14 @@ def own_package(name: str, entries: Iterable[str]) -> ModuleSpec | None:
     spec = PathFinder.find_spec(name, [entry for entry in entries if Path(entry).resolve() != HOME])
     folders = spec.submodule_search_locations if spec and not spec.has_location else None
     return spec if folders is None or any(any(Path(folder).glob("*.py")) for folder in folders) else None
+
+
+def clash(room: str, place: Path) -> str:
+    """Name both packages, in a part of a sentence."""
+    return (
+        f"this project's own '{room}' ({place}) and ringproof's package of that name ({HOME / room}) "
+        "cannot be imported side by side"
+    )
 
 
 def clashes(file_path: Path, rootpath: Path) -> Iterator[tuple[str, Path]]:

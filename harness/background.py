@@ -36,6 +36,11 @@ class BackgroundRun:
         return self._engine.result.folder
 
     @property
+    def seed(self) -> int:
+        """The run's seed."""
+        return self._options.seed
+
+    @property
     def header(self) -> Event:
         """The Record's first event."""
         return self._engine.result.header
@@ -55,6 +60,10 @@ class BackgroundRun:
     def _watch(self, event: Event, data: bytes) -> None:
         if "case" in event:
             self._events.setdefault(event["case"], []).append((event, data))
+
+    def knows(self, address: str) -> bool:
+        """Whether a case of that address was added before."""
+        return address in self._planned
 
     def add(self, case: Case, make: MakeRun = CaseRun) -> None:
         """Begin `case` as soon as there is room, unless it has been added before."""

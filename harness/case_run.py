@@ -58,6 +58,10 @@ _LOWEST_TONE_HZ, _TONE_STEP_HZ = 400, 100
 """Tones of the phones of a case: far enough apart to be told from each other in one RTP packet."""
 
 
+class Abandoned(RingproofError):
+    """Whoever gives the steps has given up."""
+
+
 class CaseRun:
     """Runs one case in one world, expecting `profile`. What is known to wait longer than `patience_s` is left out.
 
@@ -121,8 +125,7 @@ class CaseRun:
                 raise NotOffered(f"it is about {', '.join(self.case.scenario.profiles)}, not about {self._profile}")
             if self.case.scenario.takes > self._patience_s:
                 raise NotOffered(f"it waits for {self.case.scenario.takes:g} s: --slow runs it, --time virtual too")
-            await self._set_up()
-            await self._run_steps(tuple(at for at in self.case.steps if "." not in at.number))
+            await self._play()
         except asyncio.CancelledError as problem:
             stopped, error = problem, {"kind": "interrupted", "message": "interrupted"}
         except NotOffered as problem:
@@ -131,6 +134,8 @@ class CaseRun:
             error = {"kind": "unsupported", "message": problem.message}
         except (CannotPrepare, TargetUnavailable, ApiFailure) as problem:
             error = {"kind": "target", "message": problem.message}
+        except Abandoned as problem:
+            error = {"kind": "abandoned", "message": problem.message}
         except templates.TemplateProblem as problem:
             # every template was tried before the run: what does not fit now is what the target has answered
             error = {"kind": "target", "message": str(problem)}
@@ -147,6 +152,11 @@ class CaseRun:
         if stopped is not None:
             raise stopped
         self._recorder.complain()
+
+    async def _play(self) -> None:
+        """Prepare, and carry out all steps."""
+        await self._set_up()
+        await self._run_steps(tuple(at for at in self.case.steps if "." not in at.number))
 
     def _open(self) -> None:
         clauses = [
@@ -168,14 +178,22 @@ class CaseRun:
             file=shown(self.case.file),
             title=self.case.scenario.title,
             why=self.case.scenario.why,
-            again=selector_of(self.case),
+            again=self._selector(),
             matrix=dict(self.case.matrix),
             clauses=clauses,
-            plan=list(self._plan()),
+            plan=self._plan(),
             encrypted=self._world.encrypted if self.case.over == "https" else None,
         )
 
-    def _plan(self) -> Iterator[dict[str, Any]]:
+    def _selector(self) -> list[str]:
+        """What `ringproof run` has to be told for this case alone."""
+        return selector_of(self.case)
+
+    def _plan(self) -> list[dict[str, Any]] | None:
+        """The claims to come; None when only the test knows them."""
+        return list(self._planned())
+
+    def _planned(self) -> Iterator[dict[str, Any]]:
         for at in self.case.steps:
             step = at.step
             claims = isinstance(step, Register | Unregister | Move | Subscribe | Unsubscribe | Claiming)
@@ -317,8 +335,9 @@ class CaseRun:
             await self._step(at)
         await self._watching.watch(waiting)
 
-    async def _step(self, at: StepAt) -> None:
-        step = at.step
+    async def _step(self, at: StepAt) -> ApiAnswer | None:
+        """Carry out one step that is no claim; the reply to a request is returned."""
+        step, answer = at.step, None
         said = {"step": at.number, "line": at.position.line, "text": at.text}
         said |= {"stimulus": not isinstance(step, QUIET)}
         self._recorder.write("step", **said, phase="start")
@@ -334,7 +353,7 @@ class CaseRun:
         elif isinstance(step, Control):
             await asyncio.gather(*(self._watching.control(name) for name in step.control))
         elif isinstance(step, Request):
-            await self._request(at, step)
+            answer = await self._request(at, step)
         elif isinstance(step, Wait):
             await asyncio.sleep(step.wait)
         elif isinstance(step, Expire):
@@ -358,6 +377,7 @@ class CaseRun:
                 )
             )
         self._recorder.write("step", **said, phase="end")
+        return answer
 
     def _claim(self, at: StepAt, kind: str, spec: dict[str, Any], claim_id: str = "") -> Claim:
         """Record a claim of a step, under its number unless it has an id of its own, and return it."""
@@ -433,7 +453,7 @@ class CaseRun:
         # the server's clock began a little later than the phone's
         await asyncio.sleep(_EXPIRY_MARGIN_S)
 
-    async def _request(self, at: StepAt, step: Request) -> None:
+    async def _request(self, at: StepAt, step: Request) -> ApiAnswer:
         variables = self._variables()
         method, _, path = templates.fill(step.request, variables).partition(" ")
         query = {name: templates.fill(value, variables) for name, value in step.query.items()}
@@ -469,6 +489,7 @@ class CaseRun:
                     f"step {at.number}: the reply has no {dotted} to save: {answer.status} {show(reply)}"
                 )
             self._saved[name] = value
+        return answer
 
     async def _token(self, step: Request, variables: dict[str, Any]) -> str | None:
         if step.token is None or step.token == "none":

@@ -387,10 +387,20 @@ class CaseJudge:
             return ClauseVerdict(name, Verdict.NON_STRICT, reason)
         return ClauseVerdict(name, verdict, reason)
 
+    def _plan(self) -> list[dict[str, Any]]:
+        """The claims that were announced; of a test that announces none those that it made."""
+        if self._start["plan"] is not None:
+            return list(self._start["plan"])
+        return [
+            {"claim": claim.id, "step": claim.step, "text": claim.text, "clauses": claim.clauses}
+            for claim in self._claims.values()
+        ]
+
     def _claimed(self, clause: str) -> tuple[Verdict, str]:
         """What the claims of the plan say about one clause: all of them have to be there."""
         found: list[tuple[Verdict, str]] = []
-        for planned in self._start["plan"]:
+        plan = self._plan()
+        for planned in plan:
             claim = self._claims.get(planned["claim"])
             precondition = not planned["clauses"]
             if not precondition and clause not in planned["clauses"]:
@@ -413,7 +423,7 @@ class CaseJudge:
         if self._end is None or (self._end["error"] and not any(verdict is Verdict.FAIL for verdict, _ in found)):
             found.append((Verdict.INCONCLUSIVE, self._stopped()))
         proved = [each for each in found if each[0] is not Verdict.PASS or each[1]]
-        if not any(planned["clauses"] and clause in planned["clauses"] for planned in self._start["plan"]):
+        if not any(planned["clauses"] and clause in planned["clauses"] for planned in plan):
             return Verdict.INCONCLUSIVE, "no step of this case claims anything about it"
         overall = worst(verdict for verdict, _ in found)
         return overall, next((reason for verdict, reason in proved if verdict is overall), "")

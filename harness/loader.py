@@ -143,12 +143,13 @@ def _steps(steps: Iterable[Step], document: Document, path: Path_, prefix: str) 
         raw = document.data
         for part in (*path, index):
             raw = raw[part]
-        yield StepAt(number, step, document.at((*path, index)), step.name or _text(raw))
+        yield StepAt(number, step, document.at((*path, index)), step.name or text_of(raw))
         if isinstance(step, Parallel):
             yield from _steps(step.parallel, document, (*path, index, "parallel"), f"{number}.")
 
 
-def _text(raw: dict[str, Any]) -> str:
+def text_of(raw: dict[str, Any]) -> str:
+    """A step in a few words, from what was written."""
     verb = next(key for key in raw if key in VERBS)
     value = raw[verb]
     if isinstance(value, dict):

@@ -17,7 +17,7 @@ from harness import xdist_sharing
 from harness.background import BackgroundRun
 from harness.errors import RingproofError, ScenarioError
 from harness.loader import Case, load_file, shown
-from harness.pytest_run import again, run_of
+from harness.pytest_run import command, left_behind, run_of
 from harness.terminal import block
 from harness.verdicts import Verdict
 
@@ -98,12 +98,12 @@ class CaseItem(pytest.Item):
         left = run.left(self.case)
         run.forget(self.case)
         if left:
-            raise CaseUndecided("LEFT BEHIND on the target, please remove:\n" + "\n".join(f"  {each}" for each in left))
+            raise CaseUndecided(left_behind(left))
 
     def explanation(self) -> str:
         """The case for a person who has not read the source, with the line to run it again."""
-        line = shlex.join(["pytest", f"{shown(self.path)}::{self.name}", *again(self.config, self.run.header)])
-        return block(self.verdict, line, self.run.folder)
+        line = command(self.config, f"{shown(self.path)}::{self.name}", self.run.seed)
+        return block(self.verdict, shlex.join(line), self.run.folder)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The explanation alone: a traceback through the harness helps nobody."""

@@ -16,7 +16,7 @@ from harness.loader import Case
 from harness.target import Target, load_target
 from harness.world import REFERENCE_JOBS
 from reference_server.profiles import PROFILES
-from reports.record import Event
+from reports.words import plain
 
 _KEY = pytest.StashKey[BackgroundRun]()
 
@@ -38,10 +38,28 @@ def is_live(config: pytest.Config) -> bool:
     return _given(config, "target") not in (None, "reference")
 
 
-def again(config: pytest.Config, header: Event) -> list[str]:
-    """pytest's options for a run like this one, the seed included."""
-    told = {name: _given(config, name) for name in ("target", "profile", "time")} | {"seed": header["seed"]}
-    return [f"--ringproof-{name}={value}" for name, value in told.items() if value is not None]
+def is_virtual(config: pytest.Config) -> bool:
+    """Whether everything happens in memory, on a virtual clock."""
+    return bool(_given(config, "time") == "virtual")
+
+
+def left_behind(left: list[str]) -> str:
+    """What a case could not take away from the target, as a person reads it."""
+    return plain("LEFT BEHIND on the target, please remove:\n" + "\n".join(f"  {each}" for each in left))
+
+
+def command(config: pytest.Config, nodeid: str, seed: int) -> list[str]:
+    """The command that runs an item again as it ran."""
+    told = {name: _given(config, name) for name in ("target", "profile", "time")} | {"seed": seed}
+    return ["pytest", nodeid, *(f"--ringproof-{name}={value}" for name, value in told.items() if value is not None)]
+
+
+def target_of(config: pytest.Config) -> Target | None:
+    """The target that is named, None for the embedded reference. Raises UsageError of pytest."""
+    try:
+        return load_target(Path(_given(config, "target"))) if is_live(config) else None
+    except RingproofError as error:
+        raise pytest.UsageError(error.message) from error
 
 
 def _options(config: pytest.Config) -> Options:
@@ -49,13 +67,10 @@ def _options(config: pytest.Config) -> Options:
     profile = _given(config, "profile") or DEFAULT_PROFILE
     if profile not in PROFILES:
         raise pytest.UsageError(f"--ringproof-profile {profile}: there is {', '.join(PROFILES)}")
-    virtual = _given(config, "time") == "virtual"
+    virtual = is_virtual(config)
     if virtual and is_live(config):
         raise pytest.UsageError("--ringproof-time virtual is for the embedded reference, not for --ringproof-target")
-    try:
-        target = load_target(Path(_given(config, "target"))) if is_live(config) else None
-    except RingproofError as error:
-        raise pytest.UsageError(error.message) from error
+    target = target_of(config)
     out = Path(_given(config, "out") or "out")
     seed = _given(config, "seed")
     if seed is None:

@@ -138,6 +138,15 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(found)
 
 
+def verbatim(value: Any) -> Any:
+    """`value` (any nesting) so that `fill` gives it back as it is."""
+    if isinstance(value, dict):
+        return {key: verbatim(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [verbatim(item) for item in value]
+    return value.replace("{", "{{ '{' }}") if is_template(value) else value
+
+
 def names(value: Any) -> set[str]:
     """The variables that `value` (any nesting) uses. Raises TemplateProblem when a template cannot be parsed."""
     if isinstance(value, dict):

@@ -11,8 +11,8 @@ have `case`, its address. The kinds and their keys:
   time), again (options of `ringproof run` that repeat it, the seed left out), baseline (file and entries of
   known deviations, null without), cases (addresses)
 - `case`: label (begins every X-Request-ID and Call-ID), file, title, why, again (what selects it), matrix, clauses
-  (id, statement, source, level, unclear, encrypted, standing and known of the profile), plan (the claims to come),
-  encrypted (null where the case is not over https)
+  (id, statement, source, level, unclear, encrypted, standing and known of the profile), plan (the claims to come;
+  null when only a test in Python knows them), encrypted (null where the case is not over https)
 - `step`: step, line, text, phase (start or end), stimulus (whether what is claimed next counts from its end)
 - `phone`: phone, aor, contact, device, presentity (the URI that its calls light, again when that changes), tone (Hz)
 - `message`: phone, direction (in or out), seen, contact (current or former), local, remote, at, size, crc

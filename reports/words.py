@@ -76,6 +76,11 @@ def findings(verdict: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def again(header: Event, selector: Sequence[str]) -> str:
-    """The command line that runs a case of the run with that `header` again; `selector` is its event's `again`."""
+    """The command line that runs a case of the run with that `header` again; `selector` is its event's `again`.
+
+    A selector that begins with `pytest` is a whole command line.
+    """
+    if selector[:1] == ["pytest"]:
+        return shlex.join(selector)
     parts = ["ringproof", "run", *selector, "--seed", str(header["seed"]), *header.get("again", ())]
     return " ".join(shlex.quote(part) for part in parts)
