@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from harness.background import BackgroundRun
+from harness.pytest_run import command, is_live, is_virtual, left_behind, run_of, target_of
 from harness.python_api import Conversing, Fleet, Phone, Target
 from harness.python_case import Conversation, PythonCase, PythonRun, python_case
-from harness.pytest_run import command, is_live, is_virtual, left_behind, run_of, target_of
 from harness.terminal import block
 from harness.verdicts import CaseVerdict, Verdict
 
