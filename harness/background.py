@@ -9,8 +9,10 @@ from pathlib import Path
 
 from harness.case_run import CaseRun
 from harness.engine import Engine, MakeRun, Options, RunResult
+from harness.evidence_folders import MOST
 from harness.loader import Case
 from harness.verdicts import CaseVerdict, Verdict
+from reports.evidence import evidence_of, folder_of, write
 from reports.record import Event
 from reports.view import CaseView
 
@@ -26,6 +28,7 @@ class BackgroundRun:
         self._result: RunResult | None = None
         self._verdicts: dict[str, CaseVerdict] = {}
         self._events: dict[str, list[tuple[Event, bytes]]] = {}
+        self._evidences = 0
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._run, name="ringproof", daemon=True)
         self._thread.start()
@@ -92,7 +95,17 @@ class BackgroundRun:
     def view(self, case: Case) -> CaseView | None:
         """A case that is over as reports look at it, None when it never began."""
         events = self._events.get(case.address)
-        return CaseView(events[0][0], self.wait(case).as_json(), events) if events else None
+        return CaseView(events[0][0], self.wait(case).as_json(), events, self.header) if events else None
+
+    def evidence(self, case: Case) -> Path:
+        """Write what somebody will want to look at after `case` and return where it is; the Record where that fails."""
+        view = self.view(case)
+        if view is not None and self._evidences < MOST:
+            self._evidences += 1
+            # a full disk, or a bug of ours, must not take the verdict away
+            with suppress(Exception):
+                write(view, folder_of(self.folder, case.address))
+        return evidence_of(self.folder, case.address)
 
     def forget(self, case: Case) -> None:
         """Free what `view` needs."""

@@ -44,7 +44,9 @@ class ScenarioFile(pytest.File):
             if files.setdefault(case.address, self.path) != self.path:
                 where = f"{shown(self.path)}:1:1"
                 raise self.CollectError(f"{where}: case {case.address} is also in {shown(files[case.address])}")
-            yield CaseItem.from_parent(self, name=case.address.rpartition("/")[2], case=case)
+            name = case.address.rpartition("/")[2]
+            # said in full: a pytest that takes ids apart (9.2) would take a name with brackets for another one in --lf
+            yield CaseItem.from_parent(self, name=name, nodeid=f"{self.nodeid}::{name}", case=case)
 
 
 class CaseFailed(Exception):
@@ -103,7 +105,7 @@ class CaseItem(pytest.Item):
     def explanation(self) -> str:
         """The case for a person who has not read the source, with the line to run it again."""
         line = command(self.config, f"{shown(self.path)}::{self.name}", self.run.seed)
-        return block(self.verdict, shlex.join(line), self.run.folder)
+        return block(self.verdict, shlex.join(line), self.run.evidence(self.case))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """The explanation alone: a traceback through the harness helps nobody."""

@@ -15,6 +15,7 @@ from harness.python_api import Conversing, Fleet, Phone, Target
 from harness.python_case import Conversation, PythonCase, PythonRun, python_case
 from harness.terminal import block
 from harness.verdicts import CaseVerdict, Verdict
+from reports.evidence import folder_of
 
 _ENDED = pytest.StashKey[str]()
 """How the body of a test ended: '' well, else why not. Not there when it was interrupted."""
@@ -43,19 +44,22 @@ def conversing(request: pytest.FixtureRequest) -> Iterator[Conversing]:
     case = _case_of(node, run)
     conversation = Conversation(virtual=is_virtual(config))
     run.add(case, functools.partial(PythonRun, conversation))
-    talk = Conversing(lambda act: conversation.do(act, lambda: run.error if run.over else ""), run.folder)
+    evidence = folder_of(run.folder, case.address)
+    talk = Conversing(lambda act: conversation.do(act, lambda: run.error if run.over else ""), evidence)
     yield talk
     failed = node.stash.get(_ENDED, "interrupted")
     conversation.end(f"the test stopped: {failed}" if failed else "")
     verdict = run.wait(case)
     node.user_properties += [("verdict", verdict.verdict.value)]
     left = run.left(case)
+    if verdict.verdict in (Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE):
+        evidence = run.evidence(case)
     run.forget(case)
     if left:
         pytest.fail(left_behind(left), pytrace=False)
     if not failed and _is_news(verdict, talk):
         # such as a forbidden message that came after its claim was closed
-        pytest.fail(block(verdict, shlex.join(case.command), run.folder), pytrace=False)
+        pytest.fail(block(verdict, shlex.join(case.command), evidence), pytrace=False)
 
 
 def _is_news(verdict: CaseVerdict, talk: Conversing) -> bool:
