@@ -23,7 +23,7 @@ from harness.model import Step
 from harness.phone_steps import PhoneSteps, policy_of
 from harness.ports import ApiAnswer, ApiFailure
 from harness.recorder import CaseRecorder, RunRecorder
-from harness.scenario import PhoneSpec
+from harness.scenario import PhoneSpec, set_up_order
 from harness.step_facts import clauses_of
 from harness.steps import (
     QUIET,
@@ -222,9 +222,7 @@ class CaseRun:
                 await self._tenancy.account(which)
         if "user" in self.case.uses and self._world.target.user is None:
             raise NotOffered(f"target {self._world.target.name} names no user")
-        specs = self.case.scenario.phones
-        # whoever builds on another's device or address comes after it
-        for name, spec in sorted(specs.items(), key=lambda item: bool(item[1].device_of) + 2 * bool(item[1].trunk)):
+        for name, spec in set_up_order(self.case.scenario.phones):
             await self._set_up_phone(name, spec)
 
     async def _set_up_phone(self, name: str, spec: PhoneSpec) -> None:

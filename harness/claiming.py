@@ -15,6 +15,8 @@ _PASSES = re.compile(r"(?P<phone>\S+) (?P<way>receives|sends) (?P<what>[A-Z]{3,1
 _IS = re.compile(r"(?P<phone>\S+) is (?P<state>calling|ringing|talking|idle)\Z")
 _HEARS = re.compile(r"(?P<phone>\S+) hears (?P<other>\S+)\Z")
 
+_EXPECTED = "PHONE receives METHOD or STATUS; PHONE is calling, ringing, talking or idle; PHONE hears PHONE"
+
 Package = Literal["dialog", "presence", "message-summary"]
 
 
@@ -29,7 +31,7 @@ Shown = Annotated[Literal["off", "ringing", "busy", "unknown"], BeforeValidator(
 class Passing(Strict):
     """One line of `order`."""
 
-    that: str = Field(pattern=plain_pattern(_PASSES))
+    that: str = Field(pattern=plain_pattern(_PASSES, wanted="PHONE receives or sends METHOD or STATUS"))
     where: dict[str, Any] = Field(default_factory=dict)
 
     @field_validator("where")
@@ -62,8 +64,8 @@ class Expect(Watching):
 
     VERB = "expect"
     expect: str = Field(
-        pattern=plain_pattern(_RECEIVES, _IS, _HEARS),
-        description="PHONE receives METHOD or STATUS; PHONE is calling, ringing, talking or idle; PHONE hears PHONE",
+        pattern=plain_pattern(_RECEIVES, _IS, _HEARS, wanted=_EXPECTED),
+        description=_EXPECTED,
     )
     exactly: int | None = Field(None, ge=1)
     at_most: int | None = Field(None, ge=1)
@@ -83,7 +85,9 @@ class Never(Watching):
     """Nothing of the kind arrives. Closed by control, fence and lag, or inconclusive."""
 
     VERB = "never"
-    never: str = Field(pattern=plain_pattern(_RECEIVES), description="PHONE receives METHOD")
+    never: str = Field(
+        pattern=plain_pattern(_RECEIVES, wanted="PHONE receives METHOD"), description="PHONE receives METHOD"
+    )
 
 
 class Lit(Claiming):

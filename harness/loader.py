@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -14,9 +15,23 @@ from harness.claiming import Laws, Lit
 from harness.clauses import SCENARIOS, Clause, catalogue, chapter_of
 from harness.errors import Position, ScenarioError, ScenarioErrors, UsageError
 from harness.model import Step
-from harness.scenario import Scenario
+from harness.scenario import Scenario, set_up_order
 from harness.step_facts import clauses_of, closing_claim, phones_of
-from harness.steps import VERBS, Control, Lose, Parallel, Request, Subscribe, Unsubscribe
+from harness.steps import (
+    VERBS,
+    Call,
+    Control,
+    Create,
+    Expire,
+    Lose,
+    Move,
+    Parallel,
+    Register,
+    Request,
+    Subscribe,
+    Unregister,
+    Unsubscribe,
+)
 from harness.yaml_file import Document, Path_, did_you_mean, load, validated
 
 SUFFIX = ".scenario.yaml"
@@ -155,7 +170,8 @@ def text_of(raw: dict[str, Any]) -> str:
     if isinstance(value, dict):
         value = _said(verb, value)
     if isinstance(value, list):
-        value = "…" if verb == "parallel" else ", ".join(str(part) for part in value)
+        said_ = (part["that"] if isinstance(part, dict) and "that" in part else str(part) for part in value)
+        value = "…" if verb == "parallel" else ", ".join(said_)
     if verb == "lamp":
         how = next((key for key in ("goes", "stays", "becomes") if key in raw), "")
         # a bare `off` is false to YAML
@@ -186,7 +202,8 @@ def _check(scenario: Scenario, steps: tuple[StepAt, ...], document: Document) ->
         if spec.device_of is not None and (spec.device_of not in scenario.phones or spec.device_of == name):
             hint = did_you_mean(spec.device_of, scenario.phones)
             raise ScenarioError(f"unknown phone {spec.device_of!r}", document.at(("phones", name, "device_of")), hint)
-        if spec.device_of is not None and scenario.phones[spec.device_of].device_of is not None:
+        other = scenario.phones[spec.device_of] if spec.device_of is not None else spec
+        if spec.device_of is not None and (other.device_of is not None or other.trunk is not None):
             raise ScenarioError(
                 f"{spec.device_of!r} has no device of its own", document.at(("phones", name, "device_of"))
             )
@@ -249,17 +266,25 @@ def _check_names(at: StepAt, scenario: Scenario, document: Document) -> None:
             hint = did_you_mean(phone, scenario.phones) or f"known: {', '.join(scenario.phones) or 'none'}"
             raise ScenarioError(f"unknown phone {phone!r}", at.position, hint)
     watched = _presentity_of(at.step)
-    if watched and "{{" not in watched and not watched.startswith("sip:") and watched not in scenario.phones:
+    if watched and "{{" not in watched and not watched.lower().startswith("sip:") and watched not in scenario.phones:
         hint = did_you_mean(watched, scenario.phones) or "a phone, or a sip: URI"
         raise ScenarioError(f"unknown phone {watched!r}", at.position, hint)
     for name in clauses_of(at.step):
         if name not in scenario.clauses:
             hint = did_you_mean(name, scenario.clauses)
             raise ScenarioError(f"clause {name!r} is not among the clauses of this scenario", at.position, hint)
-    if isinstance(at.step, Control):
-        for phone in at.step.control:
+    if isinstance(at.step, Register | Unregister | Move | Expire | Control | Create):
+        for phone in phones_of(at.step):
             if scenario.phones[phone].trunk is not None:
-                raise ScenarioError(f"{phone} is a trunk: no check-sync can control it", at.position)
+                raise ScenarioError(f"{phone} is a trunk: it has no device to {at.step.VERB}", at.position)
+    if isinstance(at.step, Lit) and at.step.becomes is None and at.step.of in at.step.lamp:
+        raise ScenarioError(
+            f"no fence can close the lamp of {at.step.of} on itself: it would light it", at.position, "say `becomes`"
+        )
+    target = at.step.calling.to if isinstance(at.step, Call) else ""
+    if re.fullmatch(r"[a-z][a-z0-9_]*", target) and target not in scenario.phones:
+        hint = did_you_mean(target, scenario.phones) or "a phone, a number, or a sip: URI"
+        raise ScenarioError(f"unknown phone {target!r}", at.position, hint)
     if isinstance(at.step, Request):
         method, _, path = at.step.request.partition(" ")
         if not method.isalpha() or not method.isupper() or not path.strip():
@@ -285,13 +310,13 @@ def _check_templates(at: StepAt, scenario: Scenario, saved: set[str]) -> set[str
 
 
 def _check_phone_templates(scenario: Scenario, document: Document) -> set[str]:
-    """The same for what phones are made from: they may use accounts, and phones that stand before them."""
+    """The same for what phones are made from: they may use accounts, and phones that are made before them."""
     samples = sample_variables(scenario)
     ready = {name: value for name, value in samples.items() if name not in scenario.phones and name != "saved"}
     uses: set[str] = set()
-    for name, spec in scenario.phones.items():
+    for name, spec in set_up_order(scenario.phones):
         position = document.at(("phones", name))
-        raw = [spec.device, spec.password]
+        raw = [spec.device, spec.password, spec.extension]
         try:
             uses |= _known_names(raw, ready, position)
             templates.fill(raw, ready)
@@ -311,7 +336,6 @@ def _known_names(raw: Any, known: Mapping[str, Any], position: Position) -> set[
 
 
 def _saved_names(text: str) -> list[str]:
-    import re
 
     return re.findall(r"\bsaved\.(\w+)", text)
 

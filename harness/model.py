@@ -56,9 +56,18 @@ def check_matchers(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def plain_pattern(*patterns: re.Pattern[str]) -> str:
-    """Regular expressions of ours as one that pydantic and JSON Schema understand: no names, `$` for the end."""
-    return "|".join(re.sub(r"\?P<\w+>", "", pattern.pattern).replace(r"\Z", "$") for pattern in patterns)
+WANTED: dict[str, str] = {}
+"""What a text has to be, in words, by the pattern that it did not fit."""
+
+
+def plain_pattern(*patterns: re.Pattern[str], wanted: str) -> str:
+    """Regular expressions of ours as one that pydantic and JSON Schema understand: no names, `$` for the end.
+
+    `wanted` says to a person what fits.
+    """
+    plain = "|".join(re.sub(r"\?P<\w+>", "", pattern.pattern).replace(r"\Z", "$") for pattern in patterns)
+    WANTED[plain] = wanted
+    return plain
 
 
 class Step(Strict):

@@ -64,6 +64,11 @@ class PhoneSpec(Strict):
         return self
 
 
+def set_up_order(phones: dict[str, PhoneSpec]) -> list[tuple[str, PhoneSpec]]:
+    """Phones as they are made: whoever builds on another's device or address comes after it."""
+    return sorted(phones.items(), key=lambda item: bool(item[1].device_of) + 2 * bool(item[1].trunk))
+
+
 class Matrix(Strict):
     """The dimensions in which each point is a case of its own."""
 

@@ -12,6 +12,7 @@ from harness.model import Duration, OneOrMore, Step, Strict, check_matchers, pla
 
 _CALL = re.compile(r"(?P<phone>\S+) to (?P<target>\S.*)\Z", re.DOTALL)
 METHOD = re.compile(r"[A-Z]{3,12}\Z")
+_METHOD = plain_pattern(METHOD, wanted="a SIP method such as NOTIFY")
 
 
 class Registering(Strict):
@@ -132,7 +133,7 @@ class Missing(Strict):
     """`misses`: requests that a phone acknowledges and forgets."""
 
     phone: OneOrMore
-    method: str = Field("NOTIFY", pattern=plain_pattern(METHOD))
+    method: str = Field("NOTIFY", pattern=_METHOD)
     event: str = Field("dialog", description="of NOTIFYs only those of this event package")
     count: int = Field(1, ge=1, le=1000)
 
@@ -141,8 +142,10 @@ class Responding(Strict):
     """`responds`: how a phone answers a method from now on."""
 
     phone: OneOrMore
-    to: str = Field(pattern=plain_pattern(METHOD))
-    with_: int | Literal["silence", "usual"] = Field(alias="with")
+    to: str = Field(pattern=_METHOD)
+    with_: Annotated[int, Field(ge=200, le=699)] | Literal["silence", "usual"] = Field(
+        alias="with", description="a final status; silence: no answer; usual: as before"
+    )
 
 
 class Losing(Strict):
@@ -205,7 +208,7 @@ class Call(Step):
     """A phone calls: `desk to lobby`."""
 
     VERB = "call"
-    call: Annotated[str, Field(pattern=plain_pattern(_CALL))] | Calling
+    call: Annotated[str, Field(pattern=plain_pattern(_CALL, wanted="PHONE to TARGET"))] | Calling
 
     @property
     def calling(self) -> Calling:

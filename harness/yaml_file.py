@@ -167,6 +167,7 @@ def _translated(document: Document, error: ValidationError, model: type[BaseMode
     found = error.errors()
     # of a union, the branch that does not fit the shape of what was written only adds noise
     shaped = [detail for detail in found if not any("[" in str(part) for part in detail["loc"])] or found
+    shaped = [detail for detail in shaped if not _of_another_shape(document, detail, shaped)] or shaped
     details = min(shaped, key=lambda detail: _order(document, _path(document, detail["loc"])))
     path = _path(document, details["loc"])
     kind = details["type"]
@@ -192,9 +193,36 @@ def _translated(document: Document, error: ValidationError, model: type[BaseMode
 
         hints = [did_you_mean(word, VERBS) for word in words]
         return ScenarioError(details["msg"], position, next((hint for hint in hints if hint), ""))
-    message = details["msg"].removeprefix("Value error, ")
     prefix = f"{'.'.join(str(part) for part in path)}: " if path else ""
-    return ScenarioError(f"{prefix}{message[0].lower() + message[1:]}", position)
+    return ScenarioError(prefix + _message(details), position)
+
+
+def _message(details: Any) -> str:
+    """What is wrong, in words of ours where pydantic's would mean nothing to who has never seen it."""
+    from harness.model import WANTED
+
+    kind, message = details["type"], str(details["msg"])
+    if kind == "value_error":
+        return message.removeprefix("Value error, ")
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        return f"keys with values are wanted, not {details['input']!r}"
+    if kind == "string_pattern_mismatch" and details["ctx"]["pattern"] in WANTED:
+        return f"{WANTED[details['ctx']['pattern']]} is wanted, not {details['input']!r}"
+    return message[0].lower() + message[1:]
+
+
+_SHAPES = frozenset({"string_type", "list_type", "dict_type", "model_type", "model_attributes_type", "int_parsing"})
+"""Kinds of errors that say that a value is of another kind altogether, as every other branch of a union does."""
+
+
+def _of_another_shape(document: Document, detail: Any, found: list[Any]) -> bool:
+    """Whether `detail` only says that a value is none of what one branch of a union takes; another says more."""
+    path = _path(document, detail["loc"])
+    below = ((other, _path(document, other["loc"])) for other in found)
+    return detail["type"] in _SHAPES and any(
+        deeper[: len(path)] == path and (other["type"] not in _SHAPES or len(deeper) > len(path))
+        for other, deeper in below
+    )
 
 
 def _order(document: Document, path: Path_) -> tuple[int, int]:

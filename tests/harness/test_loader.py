@@ -77,7 +77,7 @@ WRONG: list[tuple[str, str, tuple[int, int], str, str]] = [
         "",
         "",
     ),
-    ("receives", HEAD + "  - expect: desk gets NOTIFY\n", (7, 13), "should match pattern", ""),
+    ("receives", HEAD + "  - expect: desk gets NOTIFY\n", (7, 13), "PHONE receives METHOD or STATUS; PHONE is", ""),
     (
         "both counts",
         HEAD + REGISTERED + "  - {expect: desk receives NOTIFY, exactly: 1, at_most: 2}\n",
