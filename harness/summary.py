@@ -38,45 +38,49 @@ LOG_COLUMNS = 80
 def print_summary(console: Console, result: RunResult, cases: Iterable[Case], *, virtual: bool, code: int) -> None:
     """Print what a run of `cases` found; `code` is its exit code."""
     statements = {name: clause.statement for name, clause in catalogue().items()}
+
+    def say(text: str, style: str | None = None) -> None:
+        console.print(fitted(text, width_of(console)), style=style)
+
     console.print()
     width = min(width_of(console) or LOG_COLUMNS, 160)
     for clause_verdict, line in promises(result.verdicts, statements, width):
         console.print(line, style=MARKS[clause_verdict][1] if clause_verdict is not Verdict.PASS else None)
     for clause, reason in unclear_reasons(result.verdicts).items():
-        console.print(f"\nUNCLEAR  {clause}  {reason}")
+        say(f"\nUNCLEAR  {clause}  {reason}")
     _print_blocks(console, result, {case.address: case for case in cases})
     if result.left:
         console.print()
-        console.print(f"LEFT BEHIND on the target, please remove: {len(result.left)}", style="bold red")
+        say(f"LEFT BEHIND on the target, please remove: {len(result.left)}", style="bold red")
         for each in result.left:
             console.print(f"  {each}")
     if result.kept:
         console.print()
-        console.print(f"kept on the target, as you asked: {len(result.kept)}")
+        say(f"kept on the target, as you asked: {len(result.kept)}")
         for each in result.kept:
             console.print(plain(f"  {each}"))
-        console.print("  to remove one, in this order, with a token of the account that it is in or below:")
+        say("  to remove one, in this order, with a token of the account that it is in or below:")
         console.print(plain(f"  curl -X DELETE -H \"X-Auth-Token: $TOKEN\" '{result.kept[0]}'"))
     console.print()
     seconds = f"{result.duration_s:.1f} {'virtual ' if virtual else ''}s"
-    console.print(f"{count_words(result.verdicts)} in {seconds}", style="green" if code == 0 else "bold")
+    say(f"{count_words(result.verdicts)} in {seconds}", style="green" if code == 0 else "bold")
     for line in legend(result.verdicts):
-        console.print(f"  {line}")
+        say(f"  {line}")
     for line in baseline_lines(result.baseline, result.judged):
-        console.print(line, style="bold red" if line.startswith("CHANGED") else None)
+        say(line, style="bold red" if line.startswith("CHANGED") else None)
     if virtual and any(each.encrypted is False for each in result.verdicts):
         hidden = sum(each.encrypted is False for each in result.verdicts)
-        console.print(f"{hidden} cases over https were not encrypted: virtual time proves nothing about TLS")
+        say(f"{hidden} cases over https were not encrypted: virtual time proves nothing about TLS")
     if len(result.verdicts) < result.planned:
-        console.print(f"{result.planned - len(result.verdicts)} of {result.planned} cases were not begun")
+        say(f"{result.planned - len(result.verdicts)} of {result.planned} cases were not begun")
     if result.interrupted:
         removed = "what was recorded is whole" if result.left or result.kept else "what was created has been removed"
-        console.print(f"interrupted: {removed}")
+        say(f"interrupted: {removed}")
     if result.witness:
         for line in result.witness.told():
-            console.print(plain(line), style=None if result.witness.is_whole else "bold red")
+            say(plain(line), style=None if result.witness.is_whole else "bold red")
     if result.error:
-        console.print(f"ringproof: {result.error}", style="bold red")
+        say(f"ringproof: {result.error}", style="bold red")
     console.print(f"Record: {result.folder}   judge it again: ringproof report {result.folder} --verdicts-only")
 
 
