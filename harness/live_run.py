@@ -98,9 +98,11 @@ class LiveRun:
         if not self._running and not self._finished:
             return "starting the reference server" if self._total else ""
         text = f"{self._finished} of {self._total} done"
-        if not self._running:
+        # whoever paints the terminal is another thread: one look, at one moment
+        running = list(self._running.items())
+        if not running:
             return text
-        address, (what, until) = next(iter(self._running.items()))
+        address, (what, until) = running[0]
         head = one_line(f"{text}; waiting for {address}")
         left = 0.0 if until is None else until - self._clock()
         tail = f", {left:.1f} s left" if left > 0 else ""

@@ -26,8 +26,8 @@ SIGNS = {
     "skipped": "⏭️",
 }
 _EXPLAINED = ("error", "fail", "inconclusive", "non_strict")
-_MOST_EXPLAINED = 30
-"""A comment may have 65 536 characters; what is left out is counted."""
+_MOST_EXPLAINED = 35_000
+"""Characters of explanations, so that all fits into a comment of 65 536; what is left out is counted."""
 _MOST_TEXT = 1200
 _SIGN = re.compile(r"[\\`*_\[\](){}<>#!|~@&$^:=]")
 _REFERENCE = re.compile(r"([@#!$%~&:/.^])(?=\w)")
@@ -88,10 +88,14 @@ def _explanations(view: RunView) -> Iterator[str]:
     fallen.sort(key=lambda each: list(MEANINGS).index(each[0].verdict["verdict"]))
     if fallen:
         yield "### What is not fine"
-    for case, alike in fallen[:_MOST_EXPLAINED]:
-        yield _explained(view, case, alike)
-    if len(fallen) > _MOST_EXPLAINED:
-        yield f"{len(fallen) - _MOST_EXPLAINED} more are in the other reports of this run."
+    told = 0
+    for number, (case, alike) in enumerate(fallen):
+        text = _explained(view, case, alike)
+        told += len(text)
+        if told > _MOST_EXPLAINED:
+            yield f"{len(fallen) - number} more are in the other reports of this run."
+            break
+        yield text
 
 
 def _explained(view: RunView, case: CaseView, alike: list[CaseView]) -> str:
@@ -140,7 +144,7 @@ def _clause_tables(rows: list[ClauseRow]) -> str:
     kept = [row for row in rows if row.verdict == "pass"]
     parts = [_clause_table(fallen)] if fallen else []
     if kept:
-        head = f"<details><summary>{SIGNS['pass']} {len(kept)} clauses kept</summary>"
+        head = f"<details><summary>{SIGNS['pass']} {len(kept)} kept</summary>"
         parts.append(f"{head}\n\n{_clause_table(kept)}\n\n</details>")
     return "\n\n".join(parts)
 

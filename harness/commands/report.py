@@ -80,19 +80,19 @@ def _document(reported: JudgedRun, changed: list[str], code: int, run: Path, pro
 
 
 def _print(reported: JudgedRun, changed: list[str], verdicts_only: bool, run: Path) -> None:
-    from harness.terminal import baseline_lines, block, blocks, count_words
+    from harness.terminal import baseline_lines, block, blocks, count_words, fitted, make_console, width_of
     from reports.evidence import evidence_of
     from reports.words import plain
 
-    verdicts, record = reported.verdicts, reported.record
+    verdicts, record, width = reported.verdicts, reported.record, width_of(make_console())
     for verdict in verdicts:
         click.echo(plain(f"{verdict.verdict.value:<12} {verdict.address}"))
     if not verdicts_only:
         for verdict in blocks(verdicts, interrupted=reported.interrupted):
-            click.echo("\n" + block(verdict, "", evidence_of(run, verdict.address)))
+            click.echo("\n" + fitted(block(verdict, "", evidence_of(run, verdict.address)), width))
     click.echo(f"\n{count_words(verdicts)}")
     for line in baseline_lines(reported.baseline, reported.judged):
-        click.echo(line)
+        click.echo(fitted(line, width))
     missing = len(set(record.header["cases"]) - {each.address for each in verdicts})
     if record.cut:
         click.echo(f"CUT: {record.cut}")

@@ -10,11 +10,13 @@ import struct
 import subprocess
 import termios
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from harness.loader import load_cases, select, shipped
 from harness.terminal import NARROW
-from tests.end_to_end.support import RINGPROOF, environment, ringproof
+from tests.end_to_end.support import RINGPROOF, environment, ringproof, run
 
 BROKEN = ("run", "sync/flag-false", "--mutant", "sync-ignores-flag", "--time", "virtual", "--seed", "7")
 COPIED = ("  where ", "  logs ", "  evidence ", "  again ", "Record: ", "ringproof: ", "  known: ")
@@ -76,3 +78,23 @@ def test_a_log_is_plain(tmp_path: Path, more: dict[str, str]) -> None:
 def test_a_terminal_of_a_ci_is_a_log(tmp_path: Path) -> None:
     written = on_a_terminal(80, tmp_path, CI="true").replace("\r\n", "\n")
     assert not set(written) & set("\r\x1b")
+
+
+def test_the_engine_says_what_it_waits_for(tmp_path: Path) -> None:
+    told: list[tuple[str, str, float | None]] = []
+    ticks: list[None] = []
+    cases = select(load_cases(shipped()), ["lamps/call"])
+    watching: Any = {"waiting": lambda *said: told.append(said), "tick": lambda: ticks.append(None)}
+    result = run(cases, tmp_path / "real", virtual=False, **watching)
+    assert result.error == ""
+    assert len(ticks) > result.duration_s
+    assert {address for address, _, _ in told} == {"lamps/call"}
+    lamps = [seconds for _, what, seconds in told if what.startswith("lamp of ")]
+    assert lamps
+    assert all(seconds is not None and 0 < seconds < 60 for seconds in lamps)
+    assert [what for _, what, seconds in told if what.startswith("the fence of ") and seconds]
+    # seconds of virtual time are not those of whoever looks
+    told.clear()
+    run(cases, tmp_path / "virtual", **watching)
+    assert told
+    assert {seconds for _, _, seconds in told} == {None}
