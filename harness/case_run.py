@@ -44,6 +44,7 @@ from harness.steps import (
     Unsubscribe,
     Wait,
 )
+from harness.together import together
 from harness.watching import PhoneAtWork, Watch
 from harness.world import World
 from phones.fleet import Fleet, RunningPhone
@@ -349,13 +350,13 @@ class CaseRun:
         elif isinstance(step, Move):
             await self._registration(at, step.move, "registered", None, "move")
         elif isinstance(step, Control):
-            await asyncio.gather(*(self._watching.control(name) for name in step.control))
+            await together(self._watching.control(name) for name in step.control)
         elif isinstance(step, Request):
             answer = await self._request(at, step)
         elif isinstance(step, Wait):
             await asyncio.sleep(step.wait)
         elif isinstance(step, Expire):
-            await asyncio.gather(*(self._expire(name) for name in step.expire))
+            await together(self._expire(name) for name in step.expire)
         elif isinstance(step, Mark):
             self._recorder.write("mark", name=step.mark)
         elif isinstance(step, Send):
@@ -368,11 +369,8 @@ class CaseRun:
                 await self._tenancy.create(self._phones[name].device)
         elif isinstance(step, Parallel):
             inner = [each for each in self.case.steps if each.number.rpartition(".")[0] == at.number]
-            await asyncio.gather(
-                *(
-                    self._watching.watch([each]) if isinstance(each.step, Claiming) else self._step(each)
-                    for each in inner
-                )
+            await together(
+                self._watching.watch([each]) if isinstance(each.step, Claiming) else self._step(each) for each in inner
             )
         self._recorder.write("step", **said, phase="end")
         return answer
@@ -434,7 +432,7 @@ class CaseRun:
 
         try:
             async with asyncio.timeout(_REGISTRATION_TIMEOUT_S):
-                await asyncio.gather(*(act(self._phones[name].running) for name in names))
+                await together(act(self._phones[name].running) for name in names)
         except TimeoutError:
             self._recorder.write("expired", claim=at.number)
         if not claim.clauses and claim.state is not State.MET:

@@ -58,7 +58,8 @@ class CaseJudge:
         if event["kind"] in WITH_BYTES:
             self._messages.add(event["n"])
         self._lost = self._lost or len(data) < event.get("size", 0)
-        if self._lost:
+        if self._lost or (self._end is not None and event["kind"] not in ("request", "reply")):
+            # what comes behind the end is clearing up
             return
         if event["kind"] in ("phone", "call", "subscription", "message"):
             self._story.append((event, data))

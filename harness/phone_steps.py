@@ -26,10 +26,11 @@ from harness.steps import (
     Subscribe,
     Unsubscribe,
 )
+from harness.together import together
 from harness.watching import PhoneAtWork, Watch
 from phones.calls import CallPolicy, NoSuchCall
 from phones.phone import format_address
-from phones.sip.index import Message
+from phones.sip.index import Message, SipSyntaxError
 
 _SUBSCRIPTION_TIMEOUT_S = 40.0
 """More than 64*T1: a phone itself gives up before."""
@@ -68,16 +69,16 @@ class PhoneSteps:
         if isinstance(step, Subscribe | Unsubscribe):
             await self._subscribe(at, step)
         elif isinstance(step, Call):
-            self._call(step)
+            self._call(at, step)
         elif isinstance(step, Answer):
-            await asyncio.gather(*(self._answer(at, name) for name in step.answer))
+            await together(self._answer(at, name) for name in step.answer)
         elif isinstance(step, Reject):
             wanted = step.reject if isinstance(step.reject, Answering) else Answering(phone=step.reject, status=486)
-            await asyncio.gather(*(self._reject(at, name, wanted.status) for name in wanted.phone))
+            await together(self._reject(at, name, wanted.status) for name in wanted.phone)
         elif isinstance(step, HangUp):
-            await asyncio.gather(*(self._end(at, name, "hang_up") for name in step.hang_up))
+            await together(self._end(at, name, "hang_up") for name in step.hang_up)
         elif isinstance(step, Cancel):
-            await asyncio.gather(*(self._end(at, name, "cancel") for name in step.cancel))
+            await together(self._end(at, name, "cancel") for name in step.cancel)
         elif isinstance(step, OnCall):
             for name in step.on_call.phone:
                 self._phones[name].running.calls_policy = policy_of(step.on_call)
@@ -125,9 +126,11 @@ class PhoneSteps:
 
         try:
             async with asyncio.timeout(_SUBSCRIPTION_TIMEOUT_S):
-                await asyncio.gather(*(act(name) for name in wanted.phone))
+                await together(act(name) for name in wanted.phone)
         except TimeoutError:
             pass
+        except SipSyntaxError as error:
+            raise CannotPrepare(f"step {at.number}: {presentity!r} cannot be watched: {error}") from error
         if claim.state is State.OPEN:
             self._recorder.write("expired", claim=claim.id)
         if not claim.clauses and claim.state is not State.MET:
@@ -158,7 +161,7 @@ class PhoneSteps:
 
     # calls
 
-    def _call(self, step: Call) -> None:
+    def _call(self, at: StepAt, step: Call) -> None:
         wanted = step.calling
         variables = self._variables()
         caller = self._phones[wanted.from_]
@@ -169,7 +172,10 @@ class PhoneSteps:
             realm = format_address(caller.running.phone.edge) if caller.is_trunk else caller.device.identity.realm
             target = f"sip:{target}@{realm}"
         shown = None if wanted.as_ is None else str(templates.fill(wanted.as_, variables))
-        caller.running.call(target, caller=shown)
+        try:
+            caller.running.call(target, caller=shown)
+        except SipSyntaxError as error:
+            raise CannotPrepare(f"step {at.number}: {target!r} cannot be called: {error}") from error
 
     async def _is(self, name: str, state: str) -> bool:
         judge = self._recorder.judge

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -21,6 +20,7 @@ from harness.lamps import presentity_key
 from harness.loader import StepAt, claim_ids
 from harness.recorder import CaseRecorder
 from harness.step_facts import closing_claim
+from harness.together import together
 from phones.calls import NoSuchCall
 from phones.fleet import RunningPhone
 from phones.phone import format_address
@@ -131,11 +131,11 @@ class Watch:
         if not steps:
             return
         claims = [claim for at in steps for claim in self._open(at)]
-        await asyncio.gather(*(self._await_enough(claim) for claim in claims))
+        await together(self._await_enough(claim) for claim in claims)
         closing = [claim for claim in claims if claim.closes and claim.state is State.OPEN]
         while closing:
             now = self._undisturbed(closing)
-            await asyncio.gather(*(self._fence(name) for name in dict.fromkeys(claim.listener for claim in now)))
+            await together(self._fence(name) for name in dict.fromkeys(claim.listener for claim in now))
             await self._listen(now)
             for claim in now:
                 self._recorder.write("closed", claim=claim.id)

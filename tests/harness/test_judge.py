@@ -37,10 +37,12 @@ def test_a_clause_that_no_claim_speaks_for_is_undecided() -> None:
 
 
 def test_every_claim_of_the_plan_has_to_be_there() -> None:
-    play = met(Play({"1": ["C-1"], "2": ["C-1"]}).stimulus())
-    verdict = play.end().judged()
+    def play() -> Play:
+        return met(Play({"1": ["C-1"], "2": ["C-1"]}).stimulus())
+
+    verdict = play().end().judged()
     assert (verdict.verdict, verdict.reason) == (INCONCLUSIVE, "the case ended before step 2: step 2")
-    assert met(play, "2").verdict is PASS
+    assert met(play(), "2").end().verdict is PASS
 
 
 def test_a_claim_that_is_not_in_the_plan_counts_for_nothing() -> None:
@@ -212,3 +214,13 @@ def test_a_registration_without_its_response_is_none() -> None:
     assert play.judged().verdict is not Verdict.FAIL
     response = next(event["n"] for event, data in play.events if data.startswith(b"SIP/2.0 200"))
     assert play.judged(without=response).verdict is Verdict.INCONCLUSIVE
+
+
+def test_what_comes_behind_the_end_is_clearing_up() -> None:
+    play = Play().stimulus().claim().wait(3).end("target", "gone")
+    assert play.expired().verdict is INCONCLUSIVE
+    play.message(notify())
+    assert play.verdict is INCONCLUSIVE
+    play = met(Play().control().stimulus()).end()
+    play.never("1").message(notify(call_id="late"))
+    assert play.verdict is PASS
