@@ -58,14 +58,21 @@ def test_another_phone() -> None:
 
 
 def test_of_several_calls_the_most_important_counts() -> None:
-    play = Play().call("talking").call("ringing", call_id="call-2").call("calling", call_id="call-3")
-    assert play.stimulus().claim("1", "state", state="talking").end().verdict is PASS
-    play.claim("1", "state", state="ringing")
-    assert play.verdict is not PASS
-    play.call("ended").claim("1", "state", state="ringing")
-    assert play.verdict is PASS
-    play.call("ended", call_id="call-2").call("ended", call_id="call-3").claim("1", "state", state="idle")
-    assert play.verdict is PASS
+    def calls(*ended: str) -> Play:
+        play = Play().call("talking").call("ringing", call_id="call-2").call("calling", call_id="call-3")
+        for call_id in ended:
+            play.call("ended", call_id=call_id)
+        return play.stimulus()
+
+    for ended, wanted in (
+        ((), "talking"),
+        (("call-1",), "ringing"),
+        (("call-1", "call-2"), "calling"),
+        (("call-1", "call-2", "call-3"), "idle"),
+    ):
+        for claimed in ("talking", "ringing", "calling", "idle"):
+            play = calls(*ended).claim("1", "state", state=claimed).end()
+            assert (play.verdict is PASS) is (claimed == wanted)
 
 
 @pytest.mark.parametrize("wanted", ["calling", "ringing", "talking"])
