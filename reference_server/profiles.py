@@ -79,7 +79,7 @@ V3_22 = _changed(
         "v1_validation_detail": "text",
         "release_shown": Release.NOBODY,
     },
-    rate={"throttle": Throttle.ENFORCED, "login": 35, "forwarded_for": ForwardedFor.BELIEVED},
+    rate={"throttle": Throttle.ENFORCED, "login": 1, "forwarded_for": ForwardedFor.BELIEVED},
     devices={
         "patch": Replacement.ABSENT,
         "presence_id": Gate.ACCEPTED,
