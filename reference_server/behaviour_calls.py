@@ -179,6 +179,8 @@ class CallIds(StrEnum):
     FRESH = "fresh"
     REUSED = "reused"
     """The same for every quickcall of a device."""
+    SHARED = "shared"
+    """One for all devices of a user, so that only the first rings (3.20; before a1e4c31751)."""
 
 
 class Waiting(StrEnum):

@@ -61,6 +61,12 @@ class Device:
         return self.document.get("enabled") is not False
 
     @property
+    def undisturbed(self) -> bool:
+        """Whether it takes no calls (`do_not_disturb`)."""
+        wish = self.document.get("do_not_disturb")
+        return isinstance(wish, dict) and wish.get("enabled") is True
+
+    @property
     def forward(self) -> Document | None:
         """`call_forward`, where it is enabled and names a number: whoever calls the device reaches that instead."""
         forward = self.document.get("call_forward")

@@ -22,7 +22,17 @@ from reference_server.behaviour_api import (
     TooLong,
     VersionSupport,
 )
-from reference_server.behaviour_calls import Access, CallerRinging, DeviceFlag, Repeats, Retain, Shown, Waiting
+from reference_server.behaviour_calls import (
+    Access,
+    CallerRinging,
+    CallIds,
+    DeviceFlag,
+    NumberFilter,
+    Repeats,
+    Retain,
+    Shown,
+    Waiting,
+)
 from reference_server.behaviour_devices import (
     Attempt,
     Change,
@@ -134,7 +144,11 @@ V3_20 = _changed(
         "updated": Storing.STORED,
         "users": (),
     },
-    quickcall={"flag": DeviceFlag.MISSPELT},
+    quickcall={
+        "flag": DeviceFlag.MISSPELT,
+        "call_id": CallIds.SHARED,
+        "number_filter": NumberFilter.NOTHING,
+    },
     reset={"post": Gate.REFUSED, "extensions": Extensions.ADDRESS},
 )
 """3.20 (2015): what the page calls itself, from its source."""

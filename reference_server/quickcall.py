@@ -90,6 +90,10 @@ class Quickcalls:
         ringing = _Ringing(account, wish, now + wish.ring_s, len(rung) == 1, len(rung), settle)
         call_ids: list[str] = []
         for device in rung:
+            if call_ids and self._rules.call_id is CallIds.SHARED:
+                call_ids.append(call_ids[0])
+                self._conclude(ringing, self._rules.absent, now)
+                continue
             call_ids.append(self._call_id(device))
             self._reach(ringing, device, call_ids[-1], now)
         return call_ids
@@ -164,6 +168,6 @@ class Quickcalls:
 
     def _call_id(self, device: Device) -> str:
         fresh = f"{self._runtime.hex(36)}-quickcall"
-        if self._rules.call_id is CallIds.FRESH:
+        if self._rules.call_id is not CallIds.REUSED:
             return fresh
         return self._call_ids.setdefault(device.id, fresh)

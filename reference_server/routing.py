@@ -111,7 +111,7 @@ class Router:
 
     def reach(self, account: Account, device: Device, ring_s: float, now: float) -> Target | Refusal:
         """How `device` is rung: at its Contact, or where its calls are forwarded to."""
-        if not device.enabled and self._runtime.behaviour.quickcall.disabled is Gate.REFUSED:
+        if device.undisturbed or (not device.enabled and self._runtime.behaviour.quickcall.disabled is Gate.REFUSED):
             return UNREACHABLE
         rules = self._runtime.behaviour.calls
         forward = device.forward

@@ -87,7 +87,7 @@ class QuickcallHandler:
         return rung, etag
 
     def _can_ring(self, device: Device) -> bool:
-        if not device.enabled and self._rules.disabled is Gate.REFUSED:
+        if device.undisturbed or (not device.enabled and self._rules.disabled is Gate.REFUSED):
             return False
         return device.username is not None or device.forward is not None
 

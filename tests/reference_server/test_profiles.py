@@ -35,7 +35,7 @@ def test_methods_of_a_device(method: str, path: str, statuses: dict[str, int | N
         if status is None:
             assert later(bench, method, bench.url() + path)[1].status == 500
         else:
-            data = {} if method == "PATCH" else None
+            data: dict[str, Any] | None = {} if method == "PATCH" else None
             assert bench.api(method, bench.url() + path, data).status == status, profile
 
 

@@ -219,7 +219,42 @@ def rung_devices(profile: str, method: str = "GET") -> tuple[Bench, Caller, Call
     return bench, first, second, json.loads(reply.body)
 
 
+def test_quickcall_of_a_user_in_3_20() -> None:
+    """One Call-ID for both devices: only the first rings (before a1e4c31751)."""
+    bench = bench_of("3.20")
+    user = new_user(bench)
+    for index in (0, 1):
+        bench.api("POST", bench.url(index), {**bench.api("GET", bench.url(index)).data, "owner_id": user})
+    first, second = desk(bench), desk(bench, 1, port=7000)
+    endpoints = bench.api("GET", f"/users/{user}{QUICKCALL}").data["endpoints"]
+    assert endpoints[0]["outbound_call_id"] == endpoints[1]["outbound_call_id"]
+    bench.run(1.0)
+    assert (len(first.invites), len(second.invites)) == (1, 0)
+
+
 @pytest.mark.parametrize("profile", RELEASES)
+def test_a_device_that_is_not_to_be_disturbed(profile: str) -> None:
+    bench = bench_of(profile)
+    a, b = office(bench)
+    document = bench.api("GET", bench.url(1)).data
+    bench.api("POST", bench.url(1), {**document, "do_not_disturb": {"enabled": True}})
+    assert bench.api("GET", f"{bench.url(1)}/quickcall/1001").status == 500
+    invite = a.call("1002")
+    bench.run(3.0)
+    assert a.final(invite).status == 486
+    assert not b.invites
+
+
+def test_the_number_filter() -> None:
+    for profile, shown in (("3.20", "10-02"), ("3.22", "1002"), ("4.3", "1002")):
+        bench = bench_of(profile)
+        phone, _ = office(bench)
+        bench.api("GET", f"{bench.url()}/quickcall/10-02")
+        bench.run(1.0)
+        assert f"<sip:{shown}@" in (phone.invites[0].get("from") or "")
+
+
+@pytest.mark.parametrize("profile", ["3.22", *V4])
 def test_quickcall_of_a_user(profile: str) -> None:
     bench, first, second, reply = rung_devices(profile)
     assert len(reply["data"]["endpoints"]) == 2
