@@ -81,6 +81,8 @@ class DeviceRules(Rules):
     flush_on: tuple[Change, ...] = (Change.PASSWORD, Change.USERNAME, Change.ENABLED, Change.DELETED)
     """Changes that end the device's registration."""
     notify_action: NotifyAction = NotifyAction.ABSENT
+    notify_delay: Span = Span(low=0.011, high=0.027)
+    """From the API reply to the NOTIFY of the notify action."""
 
 
 class Attempt(StrEnum):

@@ -35,7 +35,7 @@ class Notifier:
         if broken and self._runtime.behaviour.registrar.broken_type is BrokenType.DROPPED:
             return
         for contact in self._registrations.recipients(aor, Recipient.NEWEST, now):
-            when = now + self._runtime.draw(self._runtime.behaviour.sync.delay)
+            when = now + self._runtime.draw(self._runtime.behaviour.devices.notify_delay)
             self._send_at(when, aor, contact, event, content_type, encode(body))
 
     def message_waiting(self, aor: Aor, contact: Contact, now: float) -> None:

@@ -192,7 +192,7 @@ V4_3 = _changed(
         "unnumbered": "anonymous",
         "broken_name": Gate.REFUSED,
         "again_s": 0.027,
-        "ring_early": Span(low=0.2, high=0.8),
+        "ring_early": Span(low=0.1, high=0.8),
         "absent": "DESTINATION_OUT_OF_ORDER",
         "retain": Retain.WITH_NUMBER,
         "shows_token": Shown.SHOWN,

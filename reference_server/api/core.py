@@ -13,6 +13,7 @@ from reference_server.api.errors import (
     Refused,
     bad_identifier,
     forbidden,
+    init_failed,
     invalid_account,
     invalid_credentials,
     invalid_method,
@@ -333,6 +334,8 @@ class Api:
     # the handlers
 
     def _run(self, exchange: Exchange, route: Route) -> Result | Pending:
+        if exchange.crashes:
+            raise init_failed()
         name = route.handlers[exchange.method]
         if name == "api_auth":
             return self._authentication.api_auth(exchange)

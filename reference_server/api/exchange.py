@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl, unquote
 
-from reference_server.api.errors import Refused, init_failed, invalid, required
+from reference_server.api.errors import Refused, invalid, required
 from reference_server.behaviour_api import ApiRules, Malformed, TooLong
 from reference_server.directory import Account, Document, Token
 from reference_server.effects import ApiRequest
@@ -37,7 +37,8 @@ def _unsettled(_: Result | Refused, __: float) -> None:
 @dataclass(slots=True)
 class Exchange:
     """A request taken apart. `method` is in upper case and already tunnelled; `negotiated` says that content
-    negotiation has happened, after which replies carry Content-Language and Vary; `known` that its token is valid.
+    negotiation has happened, after which replies carry Content-Language and Vary; `known` that its token is valid;
+    `crashes` that its data is a list: that passes the check of the envelope, and crashes the handler (recorded).
     `spend` takes tokens from its bucket, raising Refused when that is empty; `remaining` says what is left there.
     """
 
@@ -56,6 +57,7 @@ class Exchange:
     account: Account | None = None
     arguments: dict[str, str] = field(default_factory=dict)
     known: bool = False
+    crashes: bool = False
     carrier: Carrier = Carrier.HEADER
     spend: Callable[[int], None] = _nothing
     remaining: Callable[[], int] = _full
@@ -140,8 +142,8 @@ def read_body(exchange: Exchange, rules: ApiRules) -> None:
         # recorded: a null vanishes from the envelope that the error shows
         raise invalid(required("data", {key: value for key, value in envelope.items() if value is not None}))
     if isinstance(data, list):
-        # recorded: lists pass the check of the envelope and crash the validation of the document
-        raise init_failed()
+        exchange.crashes = True
+        return
     if not isinstance(data, dict):
         kinds = "object, array"
         detail = {"message": f"Value did not match type(s): {kinds}", "target": kinds, "value": data}
