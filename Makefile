@@ -9,7 +9,7 @@ STAMP := .venv/installed
 SUDO   = $(shell test "$$(id -u)" = 0 || echo sudo)
 
 # Debian packages that `make prove` talks to; see CONTRIBUTING.md.
-PEERS := tshark
+PEERS := tshark kamailio kamailio-presence-modules kamailio-tls-modules sip-tester baresip
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint prove test-deps schema lock clean

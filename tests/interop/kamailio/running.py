@@ -1,0 +1,185 @@
+"""A Kamailio of our own on loopback: started in the foreground, with ports that the system picks, and ended."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from select import select
+from typing import Any
+
+import jinja2
+
+from phones.sip.message import Address
+
+HERE = Path(__file__).parent
+HOST = "127.0.0.1"
+TABLES = Path("/usr/share/kamailio/dbtext/kamailio")
+"""Debian's empty tables; presence wants some to be there although nothing is kept in them."""
+
+_STARTS_WITHIN_S = 15.0
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class Kamailio:
+    """One that answers. `folder` has its configuration, its log, its socket and its certificate."""
+
+    folder: Path
+    port: int
+    tls_port: int
+
+    @property
+    def sip(self) -> Address:
+        """Where it speaks UDP and TCP."""
+        return HOST, self.port
+
+    @property
+    def tls(self) -> Address:
+        """Where it speaks TLS."""
+        return HOST, self.tls_port
+
+    @property
+    def ca_file(self) -> Path:
+        """Who signed its certificate."""
+        return self.folder / "ca.pem"
+
+    @property
+    def log(self) -> str:
+        """What it has said so far."""
+        return (self.folder / "log").read_text(encoding="utf-8", errors="replace")
+
+    def ask(self, method: str, *params: str) -> Any:
+        """Call a method of its management interface. Raises RuntimeError with what it says, OSError for silence."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            ours = self.folder / "answer.sock"
+            ours.unlink(missing_ok=True)
+            sock.bind(str(ours))
+            sock.settimeout(5.0)
+            request = {"jsonrpc": "2.0", "method": method, "params": list(params), "id": 1}
+            sock.sendto(json.dumps(request).encode(), str(self.folder / "rpc.sock"))
+            reply = json.loads(sock.recv(65_535))
+        if "error" in reply:
+            raise RuntimeError(f"{method}: {reply['error']}")
+        return reply["result"]
+
+    def check_sync(self, aor: str, event: str = "check-sync") -> None:
+        """Have it send a NOTIFY of its own, outside any dialog, to whoever is registered as `aor` (a SIP URI)."""
+        state = "Subscription-State: terminated;reason=noresource"
+        headers = f"From: <{aor}>\r\nTo: <{aor}>\r\nEvent: {event}\r\n{state}\r\n"
+        # by way of its own front door, where it looks up the contact
+        self.ask("tm.t_uac_start", "NOTIFY", aor, f"sip:{HOST}:{self.port}", ".", headers)
+
+
+def template(name: str) -> jinja2.Template:
+    """A template beside this file; an undefined name is an error."""
+    loader = jinja2.FileSystemLoader(HERE)
+    return jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, autoescape=False).get_template(name)
+
+
+@contextmanager
+def kamailio(program: str, configuration: str, *, tls: bool = False, **values: Any) -> Iterator[Kamailio]:
+    """Run Kamailio with a template of this folder until the end of the block. Raises RuntimeError with its log."""
+    # a socket's path may have 107 octets: pytest's folders are too deep
+    with tempfile.TemporaryDirectory(prefix="kam-") as name:
+        folder = Path(name)
+        _prepare(folder, tls)
+        for attempt in range(_ATTEMPTS):
+            running = Kamailio(folder, _free_port(), _free_port() if tls else 0)
+            known = {"host": HOST, "port": running.port, "tls_port": running.tls_port, "folder": name, "debug": 1}
+            (folder / "kamailio.cfg").write_text(template(configuration).render(**known, **values), encoding="utf-8")
+            process = _start(program, folder)
+            try:
+                if _answers(running, process):
+                    yield running
+                    return
+            finally:
+                _end(process)
+            if "bind" not in running.log or attempt + 1 == _ATTEMPTS:
+                break
+        raise RuntimeError(f"kamailio does not start:\n{running.log[-4000:]}")
+
+
+def _prepare(folder: Path, tls: bool) -> None:
+    (folder / "db").mkdir()
+    for table in ("version", "active_watchers", "presentity", "watchers", "pua"):
+        shutil.copy(TABLES / table, folder / "db")
+    if tls:
+        import trustme
+
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+        certificate = authority.issue_cert(HOST, "localhost", "lab.example")
+        certificate.private_key_pem.write_to_path(str(folder / "key.pem"))
+        for part in certificate.cert_chain_pems:
+            part.write_to_path(str(folder / "cert.pem"), append=True)
+
+
+def _free_port() -> int:
+    """A port that nobody has at this moment, neither UDP nor TCP."""
+    for _ in range(100):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as stream:
+            stream.bind((HOST, 0))
+            port: int = stream.getsockname()[1]
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+                try:
+                    datagrams.bind((HOST, port))
+                except OSError:
+                    continue
+                return port
+    raise RuntimeError("no port is free")
+
+
+def _start(program: str, folder: Path) -> subprocess.Popen[bytes]:
+    command = [program, "-DD", "-E", "-f", f"{folder}/kamailio.cfg", "-w", str(folder), "-Y", str(folder)]
+    with (folder / "log").open("wb") as log:
+        return subprocess.Popen(
+            [*command, "-m", "64", "-M", "8"],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+
+
+def _answers(running: Kamailio, process: subprocess.Popen[bytes]) -> bool:
+    """Wait for an answer to OPTIONS; False when there is none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind((HOST, 0))
+        sock.settimeout(0.1)
+        here = f"{HOST}:{sock.getsockname()[1]}"
+        ping = (
+            f"OPTIONS sip:{HOST}:{running.port} SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bK-ping\r\n"
+            f"From: <sip:ping@{here}>;tag=1\r\nTo: <sip:{HOST}:{running.port}>\r\nCall-ID: ping\r\nCSeq: 1 OPTIONS\r\n"
+            "Max-Forwards: 1\r\nContent-Length: 0\r\n\r\n"
+        )
+        end = time.monotonic() + _STARTS_WITHIN_S
+        while time.monotonic() < end and process.poll() is None:
+            sock.sendto(ping.encode(), running.sip)
+            try:
+                return sock.recv(65_535).startswith(b"SIP/2.0 ")
+            except OSError:
+                # nobody there yet (which the kernel says at once), or nobody ready
+                select([], [], [], 0.02)
+        return False
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End it and the processes that it has started."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)
+
+
+def users(count: int) -> Mapping[str, str]:
+    """Names and passwords: 1001 and so on."""
+    return {str(1000 + number): f"secret-{number}" for number in range(1, count + 1)}

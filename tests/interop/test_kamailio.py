@@ -1,0 +1,241 @@
+"""Our phones on a SIP server that we did not write: they register, watch, call, and are told to sync."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from phones.calls import CallPolicy
+from phones.fleet import RunningPhone
+from phones.phone import Identity
+from phones.sip.index import Message
+from tests.interop.conftest import REALM
+from tests.interop.kamailio.running import Kamailio, users
+from tests.interop.lab import Lab, Told, lab
+
+pytestmark = pytest.mark.interop
+
+Script = Callable[[Lab, "Desk"], Awaitable[None]]
+
+
+class Desk:
+    """Makes phones of the server's users."""
+
+    def __init__(self, lab: Lab, server: Kamailio) -> None:
+        self.server = server
+        self._lab = lab
+
+    def phone(self, user: str, password: str = "") -> RunningPhone:
+        """The phone of `user`, with its own password when none is given."""
+        identity = Identity(user, password or users(20)[user], REALM)
+        return self._lab.fleet.add(user, identity, edge=self.server.sip, rng=self._lab.rng)
+
+
+@pytest.fixture
+def play(plain_kamailio: Kamailio, tmp_path: Path) -> Callable[[Script], Told]:
+    """Carry a script out and return what the Record says of it."""
+
+    def run(script: Script) -> Told:
+        async def whole() -> None:
+            async with lab(tmp_path / "record") as made, asyncio.timeout(60):
+                await script(made, Desk(made, plain_kamailio))
+
+        asyncio.run(whole())
+        return Told.by(tmp_path / "record")
+
+    return run
+
+
+def aor(user: str) -> str:
+    return f"sip:{user}@{REALM}"
+
+
+def statuses(told: Told, phone: str, method: str) -> list[int]:
+    return [each.status for each in told.messages(phone, "in", method)]
+
+
+def test_a_phone_registers_refreshes_and_leaves(play: Callable[[Script], Told]) -> None:
+    async def script(made: Lab, desk: Desk) -> None:
+        phone = desk.phone("1001")
+        assert (await phone.register(expires=120)).state == "registered"
+        assert len(contacts(desk.server, "1001")) == 1
+        assert (await phone.register(expires=120)).state == "registered"
+        assert (await phone.unregister()).state == "unregistered"
+        assert contacts(desk.server, "1001") == []
+
+    told = play(script)
+    assert [(each["state"], each["status"]) for each in told.events("registration")] == [
+        ("registered", 200), ("registered", 200), ("unregistered", 200),
+    ]  # fmt: skip
+    assert [each["expires"] for each in told.events("registration")] == [120, 120, 0]
+    assert statuses(told, "1001", "REGISTER")[:2] == [401, 200]
+    # the server speaks qop=auth, which Kazoo never does
+    sent = [each.get("authorization") or "" for each in told.messages("1001", "out", "REGISTER")]
+    assert "qop" in sent[1]
+
+
+def contacts(server: Kamailio, user: str) -> list[str]:
+    """Where the server thinks `user` is."""
+    try:
+        found = server.ask("ul.lookup", "location", aor(user).removeprefix("sip:").partition("@")[0])
+    except RuntimeError:
+        return []
+    return [each["Contact"]["Address"] for each in found["Contacts"]]
+
+
+def test_a_wrong_password_is_not_tried_for_ever(play: Callable[[Script], Told]) -> None:
+    async def script(made: Lab, desk: Desk) -> None:
+        assert (await desk.phone("1001", "wrong").register()).state == "refused"
+
+    told = play(script)
+    assert 2 <= len(list(told.messages("1001", "out", "REGISTER"))) <= 4
+    assert told.events("registration")[-1]["status"] == 401
+
+
+def test_lamps_follow_a_call(play: Callable[[Script], Told]) -> None:
+    async def script(made: Lab, desk: Desk) -> None:
+        watcher, caller, called = (desk.phone(user) for user in ("1001", "1002", "1003"))
+        called.calls_policy = CallPolicy("ring")
+        for phone in (watcher, caller, called):
+            assert (await phone.register()).state == "registered"
+        assert (await watcher.subscribe(aor("1003"))).state == "active"
+        assert (await watcher.subscribe(aor("1002"))).state == "active"
+        lamps = [watcher.phone.subscriptions.get(aor(user), "dialog") for user in ("1002", "1003")]
+
+        def show(state: str) -> Callable[[], bool]:
+            return lambda: all(lamp is not None and lamp.lamp.state == state for lamp in lamps)
+
+        await made.until(show("off"))
+        caller.call(aor("1003"))
+        await made.until(show("ringing"))
+        called.answer()
+        await made.until(show("busy"))
+        caller.hang_up()
+        await made.until(show("off"))
+        assert (await watcher.unsubscribe(aor("1003"))).state == "terminated"
+        assert (await watcher.unsubscribe(aor("1002"))).state == "terminated"
+
+    told = play(script)
+    watched = {each["presentity"]: each["call_id"] for each in told.events("subscription", "1001")}
+    assert set(watched) == {aor("1002"), aor("1003")}
+    for call_id in watched.values():
+        # unknown once the subscription has ended
+        assert told.lamps("1001", call_id) == ["off", "ringing", "busy", "off", "unknown"]
+    assert [each["state"] for each in told.events("call", "1003")] == ["ringing", "talking", "ended"]
+    notified = list(told.messages("1001", "in", "NOTIFY"))
+    assert {(each.get("user-agent") or "") for each in notified} == {"interop-kamailio"}
+
+
+def test_a_call_is_relayed_and_both_hear_each_other(play: Callable[[Script], Told]) -> None:
+    async def script(made: Lab, desk: Desk) -> None:
+        caller, called = desk.phone("1004"), desk.phone("1005")
+        called.calls_policy = CallPolicy("answer", after=0.1)
+        for phone in (caller, called):
+            assert (await phone.register()).state == "registered"
+        caller.call(aor("1005"))
+        await made.until(lambda: all(made.media.count((each, "in")) >= 10 for each in ("1004", "1005")))
+        called.hang_up()
+        await made.until(lambda: made.states("call").count("ended") == 2)
+
+    told = play(script)
+    [invite] = told.messages("1005", "in", "INVITE")
+    assert len(invite.all("via")) == 2
+    [route] = invite.all("record-route")
+    # behind the first INVITE everything goes by the route that was recorded
+    [bye] = [each for each in told.messages("1005", "out", "BYE") if not each.status]
+    assert bye.all("route") == [route]
+    assert bye.uri == caller_contact(told)
+    [ack] = told.messages("1005", "in", "ACK")
+    assert ack.all("via")[0].startswith("SIP/2.0/UDP")
+    for phone in ("1004", "1005"):
+        assert [each["state"] for each in told.events("call", phone)][-2:] == ["talking", "ended"]
+        incoming = [each for each in told.events("media", phone) if each["direction"] == "in"]
+        assert len(incoming) >= 10
+
+
+def caller_contact(told: Told) -> str:
+    contact = next(told.messages("1005", "in", "INVITE")).get("contact") or ""
+    return contact.partition("<")[2].partition(">")[0]
+
+
+@pytest.mark.parametrize(("how", "who", "whom"), [("reject", "1006", "1007"), ("cancel", "1010", "1011")])
+def test_a_call_that_does_not_come_about(how: str, who: str, whom: str, play: Callable[[Script], Told]) -> None:
+    async def script(made: Lab, desk: Desk) -> None:
+        caller, called = desk.phone(who), desk.phone(whom)
+        called.calls_policy = CallPolicy("ring")
+        for phone in (caller, called):
+            assert (await phone.register()).state == "registered"
+        caller.call(aor(whom))
+        await made.until(lambda: made.states("call").count("ringing") == 2)
+        if how == "reject":
+            called.reject(486)
+        else:
+            caller.cancel()
+        await made.until(lambda: made.states("call").count("ended") == 2)
+
+    told = play(script)
+    [end] = [each for each in told.events("call", who) if each["state"] == "ended"]
+    assert end["status"] == (486 if how == "reject" else 487)
+    assert all(each["state"] != "talking" for each in told.events("call"))
+    assert told.events("media") == []
+
+
+def test_nobody_there(play: Callable[[Script], Told]) -> None:
+    async def script(made: Lab, desk: Desk) -> None:
+        caller = desk.phone("1012")
+        assert (await caller.register()).state == "registered"
+        caller.call(aor("1013"))
+        await made.until(lambda: "ended" in made.states("call"))
+
+    [end] = [each for each in play(script).events("call", "1012") if each["state"] == "ended"]
+    assert end["status"] == 480
+
+
+def test_check_sync_from_the_server(play: Callable[[Script], Told]) -> None:
+    async def script(made: Lab, desk: Desk) -> None:
+        phone, other = desk.phone("1008"), desk.phone("1013")
+        for each in (phone, other):
+            assert (await each.register()).state == "registered"
+        desk.server.check_sync(aor("1008"), "check-sync;reboot=true")
+        await made.until(lambda: ("1008", "NOTIFY") in made.requests)
+
+    told = play(script)
+    [notify] = told.messages("1008", "in", "NOTIFY")
+    assert_check_sync(notify, told)
+    assert list(told.messages("1013", "in", "NOTIFY")) == []
+
+
+def assert_check_sync(notify: Message, told: Told) -> None:
+    assert notify.get("event") == "check-sync;reboot=true"
+    assert (notify.get("subscription-state") or "").startswith("terminated")
+    assert "tag" not in (notify.get("to") or "")
+    assert notify.body == b""
+    [registered] = told.events("registration", "1008")
+    # relayed to the registered Contact, not sent to the name
+    assert notify.uri == f"sip:1008@{registered['contact']}"
+    assert len(notify.all("via")) == 2
+    [answer] = [each for each in told.messages("1008", "out", "NOTIFY") if each.status]
+    assert answer.status == 200
+
+
+def test_subscriptions_are_refreshed_and_run_out(play: Callable[[Script], Told]) -> None:
+    async def script(made: Lab, desk: Desk) -> None:
+        watcher = desk.phone("1001")
+        assert (await watcher.register()).state == "registered"
+        assert (await watcher.subscribe(aor("1004"), expires=60)).state == "active"
+        assert (await watcher.subscribe(aor("1004"), expires=60)).state == "active"
+        assert (await watcher.subscribe(aor("1005"), expires=1, refresh=False)).state == "active"
+        await made.until(lambda: {"expired", "terminated"} & set(made.states("subscription")) != set())
+
+    told = play(script)
+    assert [each["state"] for each in told.events("subscription", "1001") if each["presentity"] == aor("1004")][:2] == [
+        "active", "active",
+    ]  # fmt: skip
+    first, second = [
+        each for each in told.messages("1001", "out", "SUBSCRIBE") if aor("1004") in (each.get("to") or "")
+    ]
+    assert "tag" in (second.get("to") or "")
+    assert first.call_id == second.call_id
