@@ -17,6 +17,7 @@ from harness.claiming import Claiming
 from harness.claims import Claim, State
 from harness.crafting import craft
 from harness.errors import RingproofError, TargetUnavailable
+from harness.habits import HABITS
 from harness.loader import ACCOUNTS, Case, StepAt, claim_ids, selector_of, shown
 from harness.matchers import ABSENT, look_up, show
 from harness.model import Step
@@ -38,6 +39,7 @@ from harness.steps import (
     Registering,
     Reply,
     Request,
+    Reset,
     Send,
     Subscribe,
     Unregister,
@@ -84,6 +86,7 @@ class CaseRun:
     ) -> None:
         self.case = case
         self._profile = profile
+        self._habits = HABITS[profile]
         self._patience_s = patience_s
         self._world = world
         self._run = recorder
@@ -102,6 +105,7 @@ class CaseRun:
             self._api,
             self._phones,
             self._rng,
+            self._habits,
             lag_of=self._declared_lag,
             variables=self._variables,
             presentity=self._presentity,
@@ -124,6 +128,8 @@ class CaseRun:
         try:
             if self.case.scenario.profiles and self._profile not in self.case.scenario.profiles:
                 raise NotOffered(f"it is about {', '.join(self.case.scenario.profiles)}, not about {self._profile}")
+            if self.case.api in self._habits.gone and not self.case.scenario.profiles:
+                raise NotOffered(f"{self._profile} has no API {self.case.api} any more")
             if self.case.scenario.takes > self._patience_s:
                 raise NotOffered(f"it waits for {self.case.scenario.takes:g} s: --slow runs it, --time virtual too")
             await self._play()
@@ -168,8 +174,8 @@ class CaseRun:
                 "level": clause.level,
                 "unclear": clause.unclear,
                 "encrypted": clause.encrypted,
-                "standing": clause.standing(self._profile),
-                "known": clause.known(self._profile),
+                "standing": clause.standing(self._profile, self.case.api),
+                "known": clause.known(self._profile, self.case.api),
             }
             for name, clause in self.case.clauses().items()
         ]
@@ -198,14 +204,14 @@ class CaseRun:
         for at in self.case.steps:
             step = at.step
             claims = isinstance(step, Register | Unregister | Move | Subscribe | Unsubscribe | Claiming)
-            if claims or (isinstance(step, Request) and step.reply is not None):
+            if claims or isinstance(step, Reset) or (isinstance(step, Request) and step.reply is not None):
                 for claim in claim_ids(at).values():
                     yield {"claim": claim, "step": at.number, "text": at.text, "clauses": self._clauses(step)}
 
     def _clauses(self, step: Step) -> list[str]:
         """What a claim speaks about. A registration or subscription that names no clause is a precondition of all."""
         applicable = list(self.case.clauses())
-        if isinstance(step, Register | Unregister | Move | Subscribe | Unsubscribe) or (
+        if isinstance(step, Register | Unregister | Move | Subscribe | Unsubscribe | Reset) or (
             "clauses" in step.model_fields_set
         ):
             return [name for name in clauses_of(step) if name in applicable]
@@ -353,6 +359,8 @@ class CaseRun:
             await together(self._watching.control(name) for name in step.control)
         elif isinstance(step, Request):
             answer = await self._request(at, step)
+        elif isinstance(step, Reset):
+            answer = await self._request(at, self._reset(step))
         elif isinstance(step, Wait):
             await asyncio.sleep(step.wait)
         elif isinstance(step, Expire):
@@ -448,6 +456,15 @@ class CaseRun:
         await running.expired()
         # the server's clock began a little later than the phone's
         await asyncio.sleep(_EXPIRY_MARGIN_S)
+
+    def _reset(self, step: Reset) -> Request:
+        """The request that resets the presence of a device here. Raises Unsupported where nothing does."""
+        asking = self._habits.reset
+        if asking is None:
+            raise Unsupported(f"{self._profile} has no way to reset the presence of a device")
+        path = f"{asking.method} {{{{ {step.reset}.url }}}}{asking.path}"
+        body = {} if asking.data is None else {"data": dict(asking.data)}
+        return Request(request=path, reply=Reply(status=[200, 202]), **body)
 
     async def _request(self, at: StepAt, step: Request) -> ApiAnswer:
         variables = self._variables()

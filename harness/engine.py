@@ -379,6 +379,7 @@ class Engine:
             self._options.seed,
             patience_s=patience,
             keep=self._options.keep,
+            profile=self._options.profile,
         )
         self._active[case.address] = run
         try:

@@ -415,7 +415,7 @@ class CaseJudge:
                     (Verdict.INCONCLUSIVE, f"{self._stopped()} while step {claim.step} was open: {claim.text}")
                 )
             elif claim.state is State.MET and (refused := self._refused_before(claim, clause)):
-                found.append((Verdict.INCONCLUSIVE, refused))
+                found.append(refused)
             elif precondition and claim.state is State.BROKEN:
                 found.append((Verdict.INCONCLUSIVE, f"step {claim.step} ({claim.text}) did not succeed: {claim.why}"))
             else:
@@ -429,13 +429,19 @@ class CaseJudge:
         overall = worst(verdict for verdict, _ in found)
         return overall, next((reason for verdict, reason in proved if verdict is overall), "")
 
-    def _refused_before(self, claim: Claim, clause: str) -> str:
-        """Why a claim that is met proves nothing about `clause`: a request before it was not answered as it must be."""
+    def _refused_before(self, claim: Claim, clause: str) -> tuple[Verdict, str] | None:
+        """Why a claim that is met proves nothing about `clause`: a request before it was not answered as it must be.
+
+        Where that was about nothing but what the profile is known not to keep, there is nothing to find out here.
+        """
+        standings = {each["id"]: each["standing"] for each in self._start["clauses"]}
         for other in self._claims.values():
             unlike = isinstance(other, ReplyClaim) and other.state is State.BROKEN and clause not in other.clauses
             if unlike and other.n < claim.n:
-                return f"step {other.step} before it ({other.text}) did not do what it had to: {other.why}"
-        return ""
+                said = f"step {other.step} before it ({other.text}) did not do what it had to: {other.why}"
+                missing = other.clauses and all(standings[each] != "kept" for each in other.clauses)
+                return (Verdict.UNSUPPORTED if missing else Verdict.INCONCLUSIVE), said
+        return None
 
     def _dead_base(self) -> list[tuple[Verdict, str]]:
         """Plain HTTP dead while HTTPS answers is the target's failure; the other way round is the TLS clause's."""

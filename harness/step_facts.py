@@ -12,6 +12,7 @@ from harness.steps import (
     Register,
     Registering,
     Reject,
+    Reset,
     Responds,
     Send,
     Subscribe,
@@ -49,6 +50,8 @@ def phones_of(step: Step) -> list[str]:
         return [parse_passes(line.that)[0] for line in step.lines]
     if isinstance(step, Call):
         return [step.calling.from_]
+    if isinstance(step, Reset):
+        return [step.reset]
     if isinstance(step, Reject):
         return step.reject.phone if isinstance(step.reject, Answering) else step.reject
     value = getattr(step, step.VERB, None)

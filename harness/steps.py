@@ -301,6 +301,16 @@ class Request(Step):
         return self
 
 
+class Reset(Step):
+    """Reset the presence of a phone's device, in the way that the expected Kazoo has for it."""
+
+    VERB = "reset"
+    reset: str = Field(description="the phone whose device it is")
+    clauses: list[str] = Field(
+        default_factory=list, description="clauses that the reply proves; without any it is a precondition of all"
+    )
+
+
 class Wait(Step):
     """Let time pass."""
 
@@ -361,6 +371,7 @@ _STEPS: tuple[type[Step], ...] = (
     Responds,
     Lose,
     Request,
+    Reset,
     Expect,
     Never,
     Lit,
@@ -405,6 +416,7 @@ AnyStep = Annotated[
     | Annotated[Responds, Tag("responds")]
     | Annotated[Lose, Tag("lose")]
     | Annotated[Request, Tag("request")]
+    | Annotated[Reset, Tag("reset")]
     | Annotated[Expect, Tag("expect")]
     | Annotated[Never, Tag("never")]
     | Annotated[Lit, Tag("lamp")]

@@ -16,8 +16,10 @@ from harness.call_claims import HearClaim
 from harness.claiming import Expect, Laws, Lit, Never, Order, parse_hears, parse_is, parse_passes, parse_receives
 from harness.claims import Claim, State
 from harness.evidence import is_call_from, is_check_sync
+from harness.habits import Asking, Habits
 from harness.lamps import presentity_key
 from harness.loader import StepAt, claim_ids
+from harness.matchers import ABSENT
 from harness.recorder import CaseRecorder
 from harness.step_facts import closing_claim
 from harness.together import together
@@ -54,7 +56,7 @@ class PhoneAtWork:
 class Watch:
     """Carries out `control` and the claims that are settled together, for the phones of one case.
 
-    `lag_of` gives the lag that a step's clauses declare, `variables` what its templates may use, `presentity` the URI
+    `habits` says how this Kazoo is asked. `lag_of` gives the lag that a step's clauses declare, `variables` what its templates may use, `presentity` the URI
     that a phone's name or a template stands for, and `claim` records a claim of the judge.
     """
 
@@ -64,6 +66,7 @@ class Watch:
         api: ApiSession,
         phones: Mapping[str, PhoneAtWork],
         rng: random.Random,
+        habits: Habits,
         *,
         lag_of: Callable[[StepAt], float | None],
         variables: Callable[[], dict[str, Any]],
@@ -74,27 +77,30 @@ class Watch:
         self._api = api
         self._phones = phones
         self._rng = rng
+        self._habits = habits
         self._lag_of = lag_of
         self._variables = variables
         self._presentity = presentity
         self._claim = claim
 
     async def control(self, name: str) -> None:
-        at_work = self._phones[name]
-        device = at_work.device
         started = self.started("control", name)
-        path = f"/v2/accounts/{device.account.id}/devices/{device.id}/sync"
-        status, _ = await self._api.prepare("POST", path, device.account.token, role="control")
+        status = await self._ask(self._habits.control, name, "control")
         await self._arrival("control", name, started, status, is_check_sync)
 
+    async def _ask(self, asking: Asking, name: str, role: str, number: str = "") -> int:
+        """Ask something about the device of a phone. Returns the status of the reply."""
+        device = self._phones[name].device
+        path = f"/v2/accounts/{device.account.id}/devices/{device.id}{asking.path.format(number=number)}"
+        data = ABSENT if asking.data is None else asking.data
+        status, _ = await self._api.prepare(asking.method, path, device.account.token, data=data, role=role)
+        return status
+
     async def _fence(self, name: str) -> None:
-        at_work = self._phones[name]
-        device = at_work.device
         token = f"9{self._rng.randrange(10**9):09d}"
-        at_work.running.fences.add(token)
+        self._phones[name].running.fences.add(token)
         started = self.started("fence", name, token=token)
-        path = f"/v2/accounts/{device.account.id}/devices/{device.id}/quickcall/{token}"
-        status, _ = await self._api.prepare("GET", path, device.account.token, role="fence")
+        status = await self._ask(self._habits.fence, name, "fence", token)
         await self._arrival("fence", name, started, status, lambda message: is_call_from(message, token))
 
     def started(self, kind: str, name: str, *, token: str = "", of: str = "") -> Event:
