@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 from collections.abc import Iterator
@@ -15,6 +16,10 @@ from harness.recorder import CaseRecorder
 from harness.world import World
 from reports.record import RecordError
 
+_THROTTLED = 429
+_PATIENCE = 40
+_PAUSE_S = 1.0
+"""A target that is asked too much is asked again, so often and so much later."""
 _SECRET_KEYS = frozenset({"auth_token", "api_key", "password", "credentials"})
 
 
@@ -35,11 +40,18 @@ class ApiSession:
     async def prepare(
         self, method: str, path: str, token: str, *, data: Any = ABSENT, role: str = "setup"
     ) -> tuple[int, Any]:
-        """A request of the harness itself, in Kazoo's envelope: status and parsed reply. Raises TargetUnavailable."""
+        """A request of the harness itself, in Kazoo's envelope: status and parsed reply. Raises TargetUnavailable.
+
+        One that is throttled is asked again, for a while.
+        """
         body = None if data is ABSENT else json.dumps({"data": data}).encode()
         headers = [("X-Auth-Token", token)] if token else []
         url = self.url(path)
-        answer = await self.exchange(method, url, headers, body, role, role, self.identifier(role))
+        for _ in range(_PATIENCE):
+            answer = await self.exchange(method, url, headers, body, role, role, self.identifier(role))
+            if answer.status != _THROTTLED:
+                break
+            await asyncio.sleep(_PAUSE_S)
         return answer.status, parsed(answer.body)
 
     async def exchange(

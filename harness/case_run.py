@@ -17,7 +17,7 @@ from harness.claiming import Claiming
 from harness.claims import Claim, State
 from harness.crafting import craft
 from harness.errors import RingproofError, TargetUnavailable
-from harness.habits import HABITS
+from harness.habits import HABITS, asked, lacking
 from harness.loader import ACCOUNTS, Case, StepAt, claim_ids, selector_of, shown
 from harness.matchers import ABSENT, look_up, show
 from harness.model import Step
@@ -42,6 +42,7 @@ from harness.steps import (
     Reset,
     Send,
     Subscribe,
+    Sync,
     Unregister,
     Unsubscribe,
     Wait,
@@ -87,6 +88,7 @@ class CaseRun:
         self.case = case
         self._profile = profile
         self._habits = HABITS[profile]
+        self._included = tuple(at for at in case.steps if self._has(at.step))
         self._patience_s = patience_s
         self._world = world
         self._run = recorder
@@ -130,6 +132,8 @@ class CaseRun:
                 raise NotOffered(f"it is about {', '.join(self.case.scenario.profiles)}, not about {self._profile}")
             if self.case.api in self._habits.gone and not self.case.scenario.profiles:
                 raise NotOffered(f"{self._profile} has no API {self.case.api} any more")
+            if missing := lacking(self.case.scenario.needs, self._profile, self.case.api):
+                raise Unsupported(f"{self._profile} has no {', no '.join(missing)} under {self.case.api}")
             if self.case.scenario.takes > self._patience_s:
                 raise NotOffered(f"it waits for {self.case.scenario.takes:g} s: --slow runs it, --time virtual too")
             await self._play()
@@ -163,7 +167,12 @@ class CaseRun:
     async def _play(self) -> None:
         """Prepare, and carry out all steps."""
         await self._set_up()
-        await self._run_steps(tuple(at for at in self.case.steps if "." not in at.number))
+        await self._run_steps(tuple(at for at in self._included if "." not in at.number))
+
+    def _has(self, step: Step) -> bool:
+        """Whether the expected Kazoo has what a step needs."""
+        api = step.api if isinstance(step, Request) and step.api else self.case.api
+        return not lacking(step.needs, self._profile, api)
 
     def _open(self) -> None:
         clauses = [
@@ -201,17 +210,17 @@ class CaseRun:
         return list(self._planned())
 
     def _planned(self) -> Iterator[dict[str, Any]]:
-        for at in self.case.steps:
+        for at in self._included:
             step = at.step
             claims = isinstance(step, Register | Unregister | Move | Subscribe | Unsubscribe | Claiming)
-            if claims or isinstance(step, Reset) or (isinstance(step, Request) and step.reply is not None):
+            if claims or isinstance(step, Reset | Sync) or (isinstance(step, Request) and step.reply is not None):
                 for claim in claim_ids(at).values():
                     yield {"claim": claim, "step": at.number, "text": at.text, "clauses": self._clauses(step)}
 
     def _clauses(self, step: Step) -> list[str]:
         """What a claim speaks about. A registration or subscription that names no clause is a precondition of all."""
         applicable = list(self.case.clauses())
-        if isinstance(step, Register | Unregister | Move | Subscribe | Unsubscribe | Reset) or (
+        if isinstance(step, Register | Unregister | Move | Subscribe | Unsubscribe | Reset | Sync) or (
             "clauses" in step.model_fields_set
         ):
             return [name for name in clauses_of(step) if name in applicable]
@@ -359,8 +368,11 @@ class CaseRun:
             await together(self._watching.control(name) for name in step.control)
         elif isinstance(step, Request):
             answer = await self._request(at, step)
-        elif isinstance(step, Reset):
-            answer = await self._request(at, self._reset(step))
+        elif isinstance(step, Sync | Reset):
+            if (request := asked(step, self._profile, self.case.api)) is None:
+                raise Unsupported(f"{self._profile} has no way to reset the presence of a device")
+            answer = await self._request(at, request)
+            self._succeeded(at)
         elif isinstance(step, Wait):
             await asyncio.sleep(step.wait)
         elif isinstance(step, Expire):
@@ -376,7 +388,7 @@ class CaseRun:
             for name in step.create:
                 await self._tenancy.create(self._phones[name].device)
         elif isinstance(step, Parallel):
-            inner = [each for each in self.case.steps if each.number.rpartition(".")[0] == at.number]
+            inner = [each for each in self._included if each.number.rpartition(".")[0] == at.number]
             await together(
                 self._watching.watch([each]) if isinstance(each.step, Claiming) else self._step(each) for each in inner
             )
@@ -430,7 +442,7 @@ class CaseRun:
         expires: int | None = None,
         refresh: bool = True,
     ) -> None:
-        claim = self._claim(at, "registration", {"phones": names, "outcome": outcome, "status": status})
+        self._claim(at, "registration", {"phones": names, "outcome": outcome, "status": status})
 
         async def act(phone: RunningPhone) -> None:
             if action == "register":
@@ -443,28 +455,30 @@ class CaseRun:
                 await together(act(self._phones[name].running) for name in names)
         except TimeoutError:
             self._recorder.write("expired", claim=at.number)
+        self._succeeded(at)
+
+    def _succeeded(self, at: StepAt) -> None:
+        """Go on behind a step that names no clause only where it did what it had to. Raises CannotPrepare."""
+        claim = self._recorder.judge.claim(at.number)
         if not claim.clauses and claim.state is not State.MET:
             # a precondition: what would follow proves nothing about what the case is for
             raise CannotPrepare(f"step {at.number} ({at.text}) did not succeed: {claim.why}")
 
     async def _expire(self, name: str) -> None:
-        running = self._phones[name].running
-        left = running.seconds_registered()
+        running, now = self._phones[name].running, self._recorder.now
+        watched = self._phone_steps.watched_until(name)
+        left = running.seconds_registered() if watched is None else watched - now
+        if left > self._patience_s:
+            raise NotOffered(f"{name} was granted {left:.0f} s: --slow waits for their end, --time virtual too")
         if left > _LONGEST_EXPIRY_S:
-            raise Unsupported(f"the registration of {name} was granted for {left:.0f} s: too long to wait for its end")
-        self._recorder.waits(f"the end of {name}'s registration", self._recorder.now + left)
-        await running.expired()
+            raise Unsupported(f"what {name} has was granted for {left:.0f} s: too long to wait for its end")
+        what = "registration" if watched is None else "subscription"
+        self._recorder.waits(f"the end of {name}'s {what}", now + left)
+        if watched is None:
+            await running.expired()
+            left = 0.0
         # the server's clock began a little later than the phone's
-        await asyncio.sleep(_EXPIRY_MARGIN_S)
-
-    def _reset(self, step: Reset) -> Request:
-        """The request that resets the presence of a device here. Raises Unsupported where nothing does."""
-        asking = self._habits.reset
-        if asking is None:
-            raise Unsupported(f"{self._profile} has no way to reset the presence of a device")
-        path = f"{asking.method} {{{{ {step.reset}.url }}}}{asking.path}"
-        body = {} if asking.data is None else {"data": dict(asking.data)}
-        return Request(request=path, reply=Reply(status=[200, 202]), **body)
+        await asyncio.sleep(left + _EXPIRY_MARGIN_S)
 
     async def _request(self, at: StepAt, step: Request) -> ApiAnswer:
         variables = self._variables()

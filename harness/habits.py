@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+from harness.model import Feature
+from harness.steps import Reply, Request, Reset, Sync
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,3 +53,40 @@ HABITS: Mapping[str, Habits] = {
     ),
 }
 """By profile."""
+
+LACKS: Mapping[Feature, tuple[str, ...]] = {
+    "patch": ("3.20", "3.22", "4.3 v1"),
+    "sync path": ("3.20 v1", "3.22 v1"),
+    "quickcall": ("4.3 v1",),
+    "blocking quickcall": ("documented", "3.20", "3.22", "4.3 v1"),
+    "reset": ("3.20",),
+    "presence of extensions": ("3.20",),
+    "set presence": ("documented", "3.20", "3.22"),
+    "notify action": ("documented", "3.20", "3.22"),
+    "check-sync event": ("documented", "3.20", "3.22", "5.0"),
+    "throttle": ("documented", "5.0"),
+    "minimum expiry": ("documented", "3.20", "3.22"),
+}
+"""Feature to the profiles, or the API versions of them, that have no such thing. The page (`documented`) has what it
+speaks of, and what all releases have."""
+
+
+def lacking(needs: Iterable[Feature], profile: str, api: str) -> list[Feature]:
+    """Those of `needs` that `profile` does not have at an API version."""
+    return [each for each in needs if {profile, f"{profile} {api}"} & set(LACKS[each])]
+
+
+def asked(step: Sync | Reset, profile: str, api: str) -> Request | None:
+    """The request of a step that says what it wants and not how; None where there is no such request."""
+    habits = HABITS[profile]
+    asking = habits.control if isinstance(step, Sync) else habits.reset
+    if asking is None:
+        return None
+    phone = step.sync if isinstance(step, Sync) else step.reset
+    told: dict[str, Any] = {} if asking.data is None else {"data": dict(asking.data)}
+    if isinstance(step, Sync):
+        told |= {"token": step.token, "token_in": step.token_in}
+        if lacking(["sync path"], profile, api):
+            told["api"] = "v2"
+    path = f"{asking.method} {{{{ {phone}.url }}}}{asking.path}"
+    return Request(request=path, reply=Reply(status=[200, 201, 202]), **told)

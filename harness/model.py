@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
@@ -70,8 +70,32 @@ def plain_pattern(*patterns: re.Pattern[str], wanted: str) -> str:
     return plain
 
 
+Feature = Literal[
+    "patch",
+    "sync path",
+    "quickcall",
+    "blocking quickcall",
+    "reset",
+    "presence of extensions",
+    "set presence",
+    "notify action",
+    "check-sync event",
+    "throttle",
+    "minimum expiry",
+]
+"""What a Kazoo may not have; `harness.habits` says which has what."""
+Needs = Annotated[
+    list[Feature],
+    BeforeValidator(_as_list),
+    WithJsonSchema(
+        {"anyOf": [{"enum": list(get_args(Feature))}, {"type": "array", "items": {"enum": list(get_args(Feature))}}]}
+    ),
+]
+
+
 class Step(Strict):
     """Base of all steps."""
 
     VERB: ClassVar[str] = ""
     name: str | None = Field(None, description="shown instead of the step's own text")
+    needs: Needs = Field(default_factory=list, description="left out where the expected Kazoo has no such thing")

@@ -62,6 +62,11 @@ class PhoneSteps:
         self._variables = variables
         self._presentity = presentity
         self._claim = claim
+        self._watched: dict[str, float] = {}
+
+    def watched_until(self, name: str) -> float | None:
+        """When the last subscription ends that a phone lets run out; None where there is none. Seconds of the run."""
+        return self._watched.get(name)
 
     async def run(self, at: StepAt) -> bool:
         """Carry out a step; return whether it is one of a phone's. Raises CannotPrepare when the phone cannot do it."""
@@ -121,6 +126,8 @@ class PhoneSteps:
                 return
             started = self._watching.started("control", name, of=key)
             done = await running.subscribe(presentity, wanted.event, expires=wanted.expires, refresh=wanted.refresh)
+            if done.state == "active" and not wanted.refresh:
+                self._watched[name] = max(self._watched.get(name, 0.0), self._recorder.now + done.expires)
             if done.state == "active":
                 await self._first_notify(name, started, done.call_id)
 

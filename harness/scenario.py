@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from harness.clauses import Profile
-from harness.model import Duration, OneOrMore, Strict
+from harness.model import Duration, Needs, OneOrMore, Strict
 from harness.steps import METHOD, AnyStep, CallPolicy
 
 
@@ -96,6 +96,7 @@ class Scenario(Strict):
         "target's account; server: a reference server of its own",
     )
     profiles: list[Profile] = Field(default_factory=list, description="what it is about; without any: every Kazoo")
+    needs: Needs = Field(default_factory=list, description="unsupported where the expected Kazoo has no such thing")
     takes: Duration = Field(
         0.0,
         description="how long it waits by the clock; a run on sockets leaves out what takes over 10 s unless --slow",

@@ -16,6 +16,7 @@ from harness.steps import (
     Responds,
     Send,
     Subscribe,
+    Sync,
     Unsubscribe,
 )
 
@@ -50,6 +51,8 @@ def phones_of(step: Step) -> list[str]:
         return [parse_passes(line.that)[0] for line in step.lines]
     if isinstance(step, Call):
         return [step.calling.from_]
+    if isinstance(step, Sync):
+        return [step.sync]
     if isinstance(step, Reset):
         return [step.reset]
     if isinstance(step, Reject):

@@ -301,6 +301,18 @@ class Request(Step):
         return self
 
 
+class Sync(Step):
+    """Ask for a check-sync in the way that the expected Kazoo has for it."""
+
+    VERB = "sync"
+    sync: str = Field(description="the phone whose device it is")
+    token: str | None = Field("own", description="as in `request`")
+    token_in: Literal["header", "query"] = "header"
+    clauses: list[str] = Field(
+        default_factory=list, description="clauses that the reply proves; without any it is a precondition of all"
+    )
+
+
 class Reset(Step):
     """Reset the presence of a phone's device, in the way that the expected Kazoo has for it."""
 
@@ -319,7 +331,10 @@ class Wait(Step):
 
 
 class Expire(Step):
-    """Wait until the registrations of phones are over, after the time that was granted and a second more."""
+    """Wait until the registrations of phones are over, after the time that was granted and a second more.
+
+    Of a phone that watches without refreshing: until its subscriptions are.
+    """
 
     VERB = "expire"
     expire: OneOrMore
@@ -371,6 +386,7 @@ _STEPS: tuple[type[Step], ...] = (
     Responds,
     Lose,
     Request,
+    Sync,
     Reset,
     Expect,
     Never,
@@ -384,7 +400,7 @@ _STEPS: tuple[type[Step], ...] = (
     Create,
     Parallel,
 )
-QUIET = (Wait, Mark, Expire, OnCall, Misses, Responds, Lose)
+QUIET = (Wait, Mark, OnCall, Misses, Responds, Lose)
 """Steps that put nothing on the wire: what is claimed next still counts from what was done before."""
 
 VERBS = tuple(step.VERB for step in _STEPS)
@@ -416,6 +432,7 @@ AnyStep = Annotated[
     | Annotated[Responds, Tag("responds")]
     | Annotated[Lose, Tag("lose")]
     | Annotated[Request, Tag("request")]
+    | Annotated[Sync, Tag("sync")]
     | Annotated[Reset, Tag("reset")]
     | Annotated[Expect, Tag("expect")]
     | Annotated[Never, Tag("never")]

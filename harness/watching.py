@@ -56,8 +56,9 @@ class PhoneAtWork:
 class Watch:
     """Carries out `control` and the claims that are settled together, for the phones of one case.
 
-    `habits` says how this Kazoo is asked. `lag_of` gives the lag that a step's clauses declare, `variables` what its templates may use, `presentity` the URI
-    that a phone's name or a template stands for, and `claim` records a claim of the judge.
+    `habits` says how this Kazoo is asked. `lag_of` gives the lag that a step's clauses declare, `variables` what its
+    templates may use, `presentity` the URI that a phone's name or a template stands for, and `claim` records a claim of
+    the judge.
     """
 
     def __init__(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from reference_server.faults import Delay, Drop, EditBody, EditHeader, Fault, Kind, Match, Misdirect
 from reference_server.mutant import faulty, rule_changed
 from reference_server.mutants_calls import CALL_MUTANTS
+from reference_server.mutants_kazoo import KAZOO_MUTANTS
 from reference_server.mutants_presence import PRESENCE_MUTANTS
 
 _CHECK_SYNC = Match(method="NOTIFY", event="check-sync")
@@ -144,7 +145,7 @@ _SYNC = (
         "sync-field-stored-on-create",
         "sync.created",
         "stored",
-        ("SYNC-11",),
+        ("SYNC-14",),
         "3.22, 5.0",
         "GET shows the sync of the PUT",
     ),
@@ -192,7 +193,7 @@ _SYNC = (
         "sync-after-flush",
         "sync.with_flush",
         "flush_first",
-        ("SYNC-02",),
+        ("SYNC-18",),
         "894ee99ec8, 0a3b63a97e: flush first, nobody left to notify",
         "new credentials and sync true: the registration is gone before the check-sync",
     ),
@@ -200,7 +201,7 @@ _SYNC = (
         "sync-to-new-username",
         "sync.aor",
         "new",
-        ("SYNC-02",),
+        ("SYNC-18",),
         "before a2a9770a91",
         "after a change of username the check-sync looks for the new, unregistered name",
     ),
@@ -368,5 +369,7 @@ _SIP = (
     ),
 )
 
-MUTANTS = {mutant.name: mutant for mutant in (*_SYNC, *_API, *_SEC, *_SIP, *PRESENCE_MUTANTS, *CALL_MUTANTS)}
+MUTANTS = {
+    mutant.name: mutant for mutant in (*_SYNC, *_API, *_SEC, *_SIP, *PRESENCE_MUTANTS, *CALL_MUTANTS, *KAZOO_MUTANTS)
+}
 """All mutants by name."""

@@ -1,0 +1,88 @@
+"""Every release against itself: green, and each breakage that the catalogue names is really there."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from harness.clauses import PROFILES, catalogue
+from harness.engine import RunResult
+from harness.loader import Case, select
+from harness.verdicts import Verdict
+from reference_server.profiles import PROFILES as PLAYED
+from tests.end_to_end.support import run
+
+RED = (Verdict.ERROR, Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NON_STRICT)
+SEEDS = range(1, 21)
+
+
+def judged(profile: str, suite: list[Case], out: Path, seed: int = 1, played: str = "") -> RunResult:
+    result = run(suite, out, behaviour=PLAYED[played or profile], profile=profile, seed=seed)
+    assert (result.error, result.left, len(result.verdicts)) == ("", [], len(suite))
+    return result
+
+
+def of(result: RunResult, *verdicts: Verdict) -> dict[str, list[str]]:
+    """Clauses with one of `verdicts` in some case, and these cases with the reason."""
+    found: dict[str, list[str]] = {}
+    for case in result.verdicts:
+        for each in case.clauses:
+            if each.verdict in verdicts:
+                found.setdefault(each.clause, []).append(f"{case.address}: {each.reason}")
+    return found
+
+
+def broken_in(profile: str) -> set[str]:
+    known = catalogue().items()
+    return {name for name, clause in known if any(clause.standing(profile, api) == "broken" for api in ("v1", "v2"))}
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_profile_is_green_against_itself(profile: str, suite: list[Case], tmp_path: Path) -> None:
+    result = judged(profile, suite, tmp_path)
+    assert of(result, *RED) == {}
+    assert set(of(result, Verdict.KNOWN)) <= broken_in(profile)
+    counted = Counter(each.verdict for each in result.verdicts)
+    assert counted[Verdict.PASS] > 100
+    assert (counted[Verdict.KNOWN] > 0) is (profile != "documented")
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("profile", PROFILES)
+def test_no_false_red_and_no_breakage_that_is_none(profile: str, suite: list[Case], tmp_path: Path) -> None:
+    seen: set[str] = set()
+    for seed in SEEDS:
+        result = judged(profile, suite, tmp_path / str(seed), seed)
+        assert of(result, *RED) == {}, seed
+        seen |= set(of(result, Verdict.KNOWN))
+    assert seen == broken_in(profile)
+
+
+def test_documented_names_what_4_3_breaks(suite: list[Case], tmp_path: Path) -> None:
+    """The page held against 4.3: red is what 4.3 breaks, or never had, and nothing else.
+
+    What can be asked for in another way only, as a presence reset, stays undecided: it is not passed.
+    """
+    result = judged("documented", suite, tmp_path, played="4.3")
+    known = catalogue()
+    broken = {
+        name
+        for name, clause in known.items()
+        if any(clause.standing("4.3", api) != "kept" for api in ("v1", "v2"))
+        and clause.standing("documented") == "kept"
+    }
+    named = set(of(result, Verdict.FAIL, Verdict.NON_STRICT))
+    assert named <= broken
+    undecided = {name: set(of(result, Verdict.INCONCLUSIVE)) for name in broken - named}
+    assert all(name in found for name, found in undecided.items())
+    assert {"PRES-01", "SYNC-02", "SYNC-12", "SYNC-16", "SYNC-18", "CALL-07", "CALL-21", "API-04", "SIP-18"} <= named
+
+
+def test_a_documented_server_is_not_called_4_3(suite: list[Case], tmp_path: Path) -> None:
+    """What a profile excuses is no more than it breaks: a server that keeps everything has nothing known."""
+    chosen = select(suite, ["SYNC-02", "CALL-21", "PID"])
+    result = judged("4.3", chosen, tmp_path, played="documented")
+    assert of(result, Verdict.KNOWN) == {}
