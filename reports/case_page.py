@@ -126,8 +126,7 @@ class _Messages:
         self._claims = [event for event, _ in case.of_kind("claim")]
         self._decisive = set(case.verdict.get("decisive", ()))
         self._watched = {
-            event["call_id"]: (event["presentity"].lower(), event["event"])
-            for event, _ in case.of_kind("subscription")
+            event["call_id"]: (event["presentity"].lower(), event["event"]) for event, _ in case.of_kind("subscription")
         }
         self._calls = {exchange.request["n"]: exchange for exchange in case.exchanges}
 
@@ -165,7 +164,7 @@ class _Messages:
         lines: list[Line] = []
         for number, line in enumerate(_decoded(head).split("\r\n")):
             if number and line[:1] in (" ", "\t") and lines:
-                lit = lines[-1][1]
+                lit = len(lines[-1]) > 1
             elif number:
                 name = line.partition(":")[0].strip().lower()
                 lit = COMPACT.get(name, name) in names

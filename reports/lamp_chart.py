@@ -107,7 +107,7 @@ def as_drawing(chart: Chart) -> Drawing:
         bars.append(node("text", class_="track", x=(0, -12), y=y + 16, text_anchor="end", text=_short(track.title)))
         bars.append(node("rect", class_="rail", x=(0, 0), y=y, width=(1, 0), height=_BAR, rx=5))
         for piece in pieces_of(track.points, chart.start, chart.end):
-            if piece.state:
+            if piece.state and piece.end > piece.start:
                 width = ((piece.end - piece.start) / span, 0)
                 said = node("title", text=f"{piece.state} from {piece.start:.3f} s to {piece.end:.3f} s")
                 kind = f"state is-{piece.state}"

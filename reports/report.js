@@ -20,15 +20,18 @@ try {
   // a page from disk may have no storage
 }
 
+function isDark() {
+  return chosen ? chosen === "dark" : prefersDark.matches;
+}
+
 function paint() {
-  const dark = chosen ? chosen === "dark" : prefersDark.matches;
   if (chosen) document.documentElement.dataset.theme = chosen;
-  $("theme").setAttribute("aria-pressed", String(dark));
+  $("theme").setAttribute("aria-pressed", String(isDark()));
 }
 
 prefersDark.addEventListener("change", paint);
 $("theme").addEventListener("click", () => {
-  chosen = $("theme").getAttribute("aria-pressed") === "true" ? "light" : "dark";
+  chosen = isDark() ? "light" : "dark";
   try {
     localStorage.setItem("ringproof-theme", chosen);
   } catch {
@@ -56,14 +59,14 @@ async function caseData(number) {
 
 async function show() {
   const hash = location.hash;
-  const [, kind, first, second] = hash.split("/");
+  const [, kind, first, second, ...more] = hash.split("/");
   closeDrawer(false);
   let page = null;
   opened = null;
   if (kind === "cell" && INDEX.cells[first] && INDEX.cells[first][3][second]) {
     page = cellPage(Number(first), second, INDEX);
   } else if (kind === "case") {
-    const number = numbers.get(decoded(first));
+    const number = numbers.get(decoded([first, second, ...more].filter((part) => part !== undefined).join("/")));
     if (number === undefined) {
       page = h("div", {}, crumbs("no such case"), h("h1", {}, "No such case in this report"));
     } else {
@@ -120,7 +123,10 @@ function draw() {
     const row = opened.rows.get(Number(rung.dataset.n));
     rung.setAttribute("role", "button");
     rung.setAttribute("tabindex", "-1");
-    rung.setAttribute("aria-label", [`${row.t.toFixed(3)} s`, row.text, row.between, ...row.signs, ...row.notes].filter(Boolean).join(", "));
+    // what is read out begins with what is seen
+    for (const text of rung.querySelectorAll("text")) text.after(" ");
+    const seen = [...rung.querySelectorAll("text")].map((text) => text.textContent).join(" ");
+    rung.setAttribute("aria-label", [seen, row.between, ...row.signs].filter(Boolean).join(", "));
     if (!row.parts.length && !row.more.length) rung.setAttribute("aria-disabled", "true");
   }
   const first = rungs().find((rung) => current && rung.dataset.n === current.dataset.n) || rungs()[0];
@@ -264,6 +270,7 @@ function filter() {
 }
 
 $("filters").addEventListener("input", filter);
+$("filters").addEventListener("change", filter);
 $("filters").addEventListener("reset", () => setTimeout(filter));
 $("filters").addEventListener("submit", (event) => event.preventDefault());
 

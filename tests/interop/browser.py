@@ -1,10 +1,10 @@
-"""A headless Chromium with a page of ours: clicks, keys, sizes, colours, and everything that it asked the network for."""
+"""A headless Chromium with a page of ours: clicks, keys, sizes, colours, and what it asked the network for."""
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -64,6 +64,15 @@ class Page:
         """Wait until no element that fits is seen."""
         WebDriverWait(self.driver, WAIT_S).until(lambda _: not self.all(selector))
 
+    def until(self, wanted: Callable[[], object]) -> None:
+        """Wait until something is so."""
+        WebDriverWait(self.driver, WAIT_S).until(lambda _: wanted())
+
+    def wait_for(self, promise: str) -> Any:
+        """What a promise of JavaScript comes to."""
+        script = f"const done = arguments[0]; ({promise}).then(done, (error) => done(String(error)));"
+        return self.driver.execute_async_script(script)
+
     def keys(self, *keys: str) -> None:
         """Type into whatever has the focus."""
         self.driver.switch_to.active_element.send_keys(*keys)
@@ -80,7 +89,10 @@ class Page:
 
     def colours(self, scheme: str) -> None:
         """What the person prefers: light or dark."""
-        features = [{"name": "prefers-color-scheme", "value": scheme}, {"name": "prefers-reduced-motion", "value": "reduce"}]
+        features = [
+            {"name": "prefers-color-scheme", "value": scheme},
+            {"name": "prefers-reduced-motion", "value": "reduce"},
+        ]
         self.command("Emulation.setEmulatedMedia", {"features": features})
 
     def command(self, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
