@@ -9,10 +9,13 @@ STAMP := .venv/installed
 SUDO   = $(shell test "$$(id -u)" = 0 || echo sudo)
 
 # Debian packages that `make prove` talks to; see CONTRIBUTING.md.
-PEERS := tshark kamailio kamailio-presence-modules kamailio-tls-modules sip-tester baresip
+PEERS := tshark kamailio kamailio-presence-modules kamailio-tls-modules sip-tester baresip \
+         chromium chromium-driver fonts-inter fonts-jetbrains-mono pngquant
+# Node's own packages bring an npm that Debian's would not stand beside.
+NPM    = $(shell command -v npm >/dev/null || echo npm)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint prove test-deps schema lock clean
+.PHONY: help run test lint prove test-deps schema screenshots lock clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -37,17 +40,20 @@ prove: $(STAMP) ## tests against software that we did not write (first: make tes
 test-deps: ## install what `make prove` talks to (Debian and its children; the only target that calls apt)
 	@command -v apt-get >/dev/null || { echo 'make: test-deps knows only apt; install by hand: $(PEERS)' >&2; exit 1; }
 	$(SUDO) apt-get update -q
-	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $(PEERS)
+	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $(PEERS) $(NPM)
 
 schema: $(STAMP) ## regenerate scenarios/schema.json
 	@mkdir -p out
 	@$(BIN)/ringproof schema scenario > out/schema.json && mv out/schema.json scenarios/schema.json
 
+screenshots: $(STAMP) ## regenerate docs/screenshots (first: make test-deps)
+	@$(BIN)/python -m tests.interop.screenshots
+
 lock: ## remake requirements.lock from pyproject.toml, everything as new as allowed
 	@$(PYTHON) -m venv .venv/lock
 	@.venv/lock/bin/python -m pip install -qq --disable-pip-version-check uv
 	@.venv/lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-	    --extra dev --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
+	    --extra dev --extra browser --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
 	    --output-file requirements.lock pyproject.toml
 
 clean: ## remove .venv, out, caches and build products

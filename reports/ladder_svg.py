@@ -9,8 +9,10 @@ from reports.drawing import Across, Drawing, Node, node
 from reports.ladder import API, SIGNS, Ladder, Row
 
 _HEAD, _FOOT = 8, 18
-_GUTTER, _RIGHT, _LEAST = 118, 48, 88
-_ROW, _RULE, _NOTE, _PAUSE = 32, 34, 24, 20
+_GUTTER, _RIGHT, _LEAST = 104, 42, 76
+_ROW, _RULE, _NOTE, _PAUSE = 32, 34, 20, 20
+_TIME = 48
+"""Pixels from the first lifeline to where times end."""
 _PAUSE_S = 0.25
 _CHARACTER = 6.4
 """Width of a character of a label, in pixels: enough to place what stands beside it."""
@@ -88,7 +90,7 @@ class _Pen:
                 self.y += _NOTE
         whole = (self._units, _GUTTER + _RIGHT - 4.0)
         hit = node("rect", class_="hit", x=(0, 2.0 - _GUTTER), y=top, width=whole, height=self.y - top, rx=4)
-        time = node("text", class_="time", x=(0, -62), y=at + 4, text_anchor="end", text=f"{row.t:.3f}")
+        time = node("text", class_="time", x=(0, -_TIME), y=at + 4, text_anchor="end", text=f"{row.t:.3f}")
         classes = " ".join(("row", row.kind, *row.signs))
         return [*pause, node("g", hit, time, *parts, *self._signs(row, at + 4), class_=classes, data_n=row.n)]
 
@@ -102,7 +104,7 @@ class _Pen:
         if gap < _PAUSE_S:
             return []
         self.y += _PAUSE
-        text = node("text", class_="pause", x=(0, -62), y=self.y - 5, text_anchor="end", text=f"⋮ {gap:.2f} s")
+        text = node("text", class_="pause", x=(0, -_TIME), y=self.y - 5, text_anchor="end", text=f"⋮ {gap:.2f} s")
         return [text]
 
     def _rule(self, row: Row, y: float) -> list[Node]:
@@ -116,7 +118,7 @@ class _Pen:
 
     def _signs(self, row: Row, y: float) -> list[Node]:
         signs = list(dict.fromkeys(SIGNS[sign][0] for sign in row.signs))
-        return [node("text", class_="sign", x=(0, -_GUTTER + 8), y=y, text="".join(signs))] if signs else []
+        return [node("text", class_="sign", x=(0, 6 - _GUTTER), y=y, text="".join(signs))] if signs else []
 
     def _arrow(self, row: Row, y: float) -> list[Node]:
         (source, _), (target, _) = self.places[row.source], self.places[row.target]
@@ -132,7 +134,7 @@ class _Pen:
     def _outside(self, row: Row, y: float) -> list[Node]:
         """A call of the API, which comes from the right, or its reply."""
         api = self.places[API][0]
-        ends = ((api, 0.0), (api, 32.0)) if row.source else ((api, 32.0), (api, 2.0))
+        ends = ((api, 0.0), (api, 30.0)) if row.source else ((api, 30.0), (api, 2.0))
         return [*_shaft(*ends, y), self._label(row, (api, -9), y + 4, "end")]
 
     def _label(self, row: Row, x: Across, y: float, anchor: str) -> Node:
@@ -142,7 +144,7 @@ class _Pen:
         """What the phone is from now on, on its lifeline."""
         text = ", ".join(f"lamp {note.state}" if note.kind == "lamp" else note.state for note in row.notes)
         last = row.notes[-1]
-        width = len(text) * 6.0 + 28
+        width = len(text) * 5.4 + 27
         at = self.places[row.phone][0]
         return node(
             "g",

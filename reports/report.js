@@ -142,7 +142,8 @@ function goTo(rung, focus = true) {
   for (const each of rungs()) each.setAttribute("tabindex", "-1");
   rung.setAttribute("tabindex", "0");
   if (focus) rung.focus({ preventScroll: true });
-  rung.scrollIntoView({ block: "nearest", inline: "nearest" });
+  // its arrow, not the whole row, which may be wider than the box
+  (rung.querySelector(".shaft") || rung).scrollIntoView({ block: "nearest", inline: "nearest" });
 }
 
 function openRow(n, focus = true) {

@@ -51,6 +51,12 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
 
 
+def _html(view: RunView, path: Path) -> None:
+    from reports import html, pcapng
+
+    put(path, html.render(view, pcapng.case_capture))
+
+
 def _junit(view: RunView, path: Path) -> None:
     from reports import junit
 
@@ -86,6 +92,7 @@ def _badge(view: RunView, path: Path) -> None:
 EXPORTS = {
     export.option: export
     for export in (
+        Export("html", "HTML report", "one page to look at: every case with its ladder and lamps", _html),
         Export("junit", "JUnit", "JUnit XML, for a CI system", _junit),
         Export("markdown", "Markdown", "a summary for a merge request or job page", _markdown),
         Export("csv", "clauses", "the clauses as CSV, for a spreadsheet", _csv),

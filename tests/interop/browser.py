@@ -49,7 +49,7 @@ class Page:
 
     def run(self, script: str, *arguments: Any) -> Any:
         """Run a script in the page and return its value."""
-        return self.driver.execute_script(script, *arguments)  # type: ignore[no-untyped-call]
+        return self.driver.execute_script(script, *arguments)
 
     def all(self, selector: str) -> list[WebElement]:
         """The elements that fit a CSS selector and are seen."""
@@ -57,8 +57,7 @@ class Page:
 
     def one(self, selector: str) -> WebElement:
         """The first element that fits a selector and is seen; waits for it."""
-        found: WebElement = WebDriverWait(self.driver, WAIT_S).until(lambda _: next(iter(self.all(selector)), None))
-        return found
+        return WebDriverWait(self.driver, WAIT_S).until(lambda _: self.all(selector))[0]
 
     def gone(self, selector: str) -> None:
         """Wait until no element that fits is seen."""
@@ -107,13 +106,18 @@ class Page:
             arguments["clip"] = {**clip, "scale": 1}
         return base64.b64decode(self.command("Page.captureScreenshot", arguments)["data"])
 
+    def _log(self, name: str) -> list[dict[str, Any]]:
+        """What was written into a log of the browser since it was last asked."""
+        entries: list[dict[str, Any]] = self.driver.execute("getLog", {"type": name})["value"]
+        return entries
+
     def complaints(self) -> list[str]:
         """What the console said since it was last asked, errors and warnings."""
-        return [f"{each['level']}: {each['message']}" for each in self.driver.get_log("browser")]
+        return [f"{each['level']}: {each['message']}" for each in self._log("browser")]
 
     def requests(self) -> list[str]:
         """Every address that was asked for since it was last asked, but pages from disk and data in memory."""
-        events = [json.loads(each["message"])["message"] for each in self.driver.get_log("performance")]
+        events = [json.loads(each["message"])["message"] for each in self._log("performance")]
         sent = [each["params"]["request"]["url"] for each in events if each["method"] == "Network.requestWillBeSent"]
         return [url for url in sent if not url.startswith(("about:", "blob:", "data:"))]
 

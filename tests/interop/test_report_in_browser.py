@@ -237,7 +237,7 @@ def hostile_run() -> RunView:
     huge = whole.replace(b"\r\nTo:", b"\r\nX-Huge: " + SCRIPT.encode() * 100 + b"a" * 2**20 + b"\r\nTo:", 1)
     n = story.message("desk", "in", huge)
     story.message("desk", "in", harm + b"\r\n" + harm, seen="malformed")
-    step = {"step": "1", "line": 1, "text": HOSTILE, "stimulus": True}
+    step: dict[str, Any] = {"step": "1", "line": 1, "text": HOSTILE, "stimulus": True}
     story.tell("step", phase="start", **step)
     story.api("1", "GET", f"/v2/{HOSTILE}")
     story.events[-1][0]["body"] = json.dumps({HOSTILE: HOSTILE})
