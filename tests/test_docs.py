@@ -82,3 +82,17 @@ def test_the_steps_of_the_language_description_are_steps() -> None:
 @pytest.mark.parametrize("word", ["title", "clauses", "matrix", "phones", "steps"])
 def test_the_example_of_new_explains_itself(word: str) -> None:
     assert f"\n{word}:" in EXAMPLE
+
+
+def test_pictures_that_documents_show_are_there_and_every_picture_has_its_document() -> None:
+    from tests.interop.screenshots import SCHEMES, SHOTS, WIDTHS
+
+    shown = {
+        (page.parent / name).resolve()
+        for page in (ROOT / "docs").glob("*.md")
+        for name in re.findall(r"\]\(([^)]+\.png)\)", page.read_text(encoding="utf-8"))
+    }
+    taken = set((ROOT / "docs" / "screenshots").glob("*.png"))
+    assert shown <= taken
+    names = {f"{shot.name}-{width}-{scheme}.png" for shot in SHOTS for width in WIDTHS for scheme in SCHEMES}
+    assert {path.name for path in taken} == names

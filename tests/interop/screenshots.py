@@ -12,6 +12,7 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from harness.judge import judge_record
 from harness.loader import load_cases, shipped
@@ -21,7 +22,9 @@ from reports.pcapng import case_capture
 from reports.record import read_record
 from reports.view import run_view
 from tests.end_to_end.support import ROOT, run
-from tests.interop.browser import Page, browser
+
+if TYPE_CHECKING:
+    from tests.interop.browser import Page
 
 FOLDER = ROOT / "docs" / "screenshots"
 SEED = 41
@@ -29,6 +32,7 @@ MUTANT = "early-after-terminated"
 STUCK = "#/case/lamps%2Fcaller-gives-up"
 EDGE = 14
 """Pixels around what is pictured."""
+WIDTHS = (1440, 390)
 SCHEMES = ("light", "dark")
 
 
@@ -77,12 +81,14 @@ SHOTS = (
 
 def main() -> None:
     """Take every picture, in both widths and both sets of colours."""
+    from tests.interop.browser import browser
+
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         file = report(Path(scratch))
         with browser(tool("chromium"), tool("chromedriver"), Path(scratch) / "profile") as page:
             for shot in SHOTS:
-                for width in (1440, 390):
+                for width in WIDTHS:
                     for scheme in SCHEMES:
                         path = FOLDER / f"{shot.name}-{width}-{scheme}.png"
                         path.write_bytes(taken(page, file, shot, width, scheme))
@@ -91,7 +97,7 @@ def main() -> None:
 
 def report(folder: Path) -> Path:
     """The report of all shipped cases against the mutant."""
-    result = run(load_cases(shipped()), folder / "out", behaviour=MUTANTS[MUTANT].behaviour, seed=SEED)
+    result = run(load_cases(shipped()), folder / "out", behaviour=MUTANTS[MUTANT].behaviour, mutant=MUTANT, seed=SEED)
     record = read_record(result.folder)
     view = run_view(record, [verdict.as_json() for verdict in judge_record(record)])
     file = folder / "report.html"
