@@ -11,21 +11,24 @@ from reports import ladder_svg, lamp_chart
 from reports.ladder import SIGNS, Row, ladder_of
 from reports.record import Event
 from reports.view import CaseView
-from reports.words import clean
+from reports.words import clean, harmless
 
 _LAMP_HEADERS = frozenset({"event", "subscription-state", "cseq", "content-type"})
+
+_encoded = json.JSONEncoder(ensure_ascii=False).encode
 
 Line = list[Any]
 """A line of a message: its text, and 1 where the case checked it."""
 
 
 def page_of(case: CaseView, again: str) -> dict[str, Any]:
-    """Everything on the page of `case`; `again` is the line that runs it again."""
-    ladder = ladder_of(case)
+    """Everything on the page of `case`, every text clean; `again` is the line that runs it again."""
+    charts = lamp_chart.charts_of(case)
+    ladder = ladder_of(case, charts)
     shown = _Messages(case)
     verdict = case.verdict
-    return {
-        "again": clean(again),
+    told = {
+        "again": again,
         "why": case.start.get("why", ""),
         "label": verdict.get("label", ""),
         "trace": verdict.get("trace", [])[-1:],
@@ -44,18 +47,22 @@ def page_of(case: CaseView, again: str) -> dict[str, Any]:
         "lamps": [
             {
                 "title": chart.lamp.title,
-                "drawing": lamp_chart.as_drawing(chart).as_json(),
                 "says": lamp_chart.summary(chart),
-                "laws": [[round(t, 3), clean(words)] for t, words in chart.lamp.notes],
+                "laws": [[round(t, 3), words] for t, words in chart.lamp.notes],
                 "presentity": chart.presentity,
                 "event": chart.package,
             }
-            for chart in lamp_chart.charts_of(case)
+            for chart in charts
         ],
-        "heads": ladder_svg.heads(ladder).as_json(),
-        "ladder": ladder_svg.as_drawing(ladder).as_json(),
         "signs": [[*SIGNS[name], name] for name in SIGNS if any(name in row.signs for row in ladder.rows)],
         "closings": _closings(case),
+    }
+    # drawings and messages are clean, and many
+    return {
+        **harmless(told),
+        "charts": [lamp_chart.as_drawing(chart).as_json() for chart in charts],
+        "heads": ladder_svg.heads(ladder).as_json(),
+        "ladder": ladder_svg.as_drawing(ladder).as_json(),
         "rows": [_row(row, shown) for row in ladder.rows],
     }
 
@@ -69,7 +76,7 @@ def _row(row: Row, shown: _Messages) -> dict[str, Any]:
     """One row of the ladder: its head, and what is shown when it is opened."""
     between = " → ".join(column for column in (row.source or "ringproof", row.target or "ringproof"))
     parts = [part for n in row.numbers for part in shown.of(n)] if row.kind != "media" else []
-    return {
+    told = {
         "n": row.n,
         "t": round(row.t, 6),
         "text": row.text,
@@ -77,9 +84,9 @@ def _row(row: Row, shown: _Messages) -> dict[str, Any]:
         "signs": [SIGNS[sign][1] for sign in row.signs],
         "notes": [f"lamp {note.state}" if note.kind == "lamp" else note.state for note in row.notes],
         "phone": row.phone,
-        "parts": parts,
         "more": shown.media(row) if row.kind == "media" else [],
     }
+    return {**harmless(told), "parts": parts}
 
 
 def _closings(case: CaseView) -> list[dict[str, Any]]:
@@ -173,11 +180,11 @@ class _Messages:
             lines.append(_line(line, lit))
         return {
             "title": "",
-            "ends": self._ends(event),
+            "ends": clean(self._ends(event)),
             "size": len(data),
             "head": lines,
             "body": [_line(line, "body" in names) for line in _lines(_decoded(body))],
-            "checks": [text for _, text in checks],
+            "checks": [clean(text) for _, text in checks],
         }
 
     def _checks(self, event: Event, data: bytes) -> list[tuple[frozenset[str], str]]:
@@ -207,7 +214,7 @@ class _Messages:
         head += [_line(f"{name}: {value}", False) for name, value in event["headers"]]
         return {
             "title": "request",
-            "ends": event["id"],
+            "ends": clean(event["id"]),
             "size": None,
             "head": head,
             "body": _json_lines(event.get("body"), frozenset()),
@@ -227,11 +234,11 @@ class _Messages:
         latency = f" after {event['latency'] * 1000:.1f} ms" if event.get("latency") is not None else ""
         return {
             "title": f"reply{latency}",
-            "ends": event["id"],
+            "ends": clean(event["id"]),
             "size": None,
             "head": head,
             "body": _json_lines(event.get("body"), paths, whole=whole),
-            "checks": [f"{claim['step']}  {claim['text']}{_asked(claim['spec'])}" for claim in specs],
+            "checks": [clean(f"{claim['step']}  {claim['text']}{_asked(claim['spec'])}") for claim in specs],
         }
 
 
@@ -269,8 +276,8 @@ def _said(matcher: Any) -> str:
     """A matcher in words."""
     if isinstance(matcher, dict) and len(matcher) == 1:
         [(name, value)] = matcher.items()
-        return f"{name} {json.dumps(value, ensure_ascii=False)}"
-    return matcher if isinstance(matcher, str) else json.dumps(matcher, ensure_ascii=False)
+        return f"{name} {_encoded(value)}"
+    return matcher if isinstance(matcher, str) else _encoded(matcher)
 
 
 def _json_lines(body: str | None, paths: frozenset[str], *, whole: bool = False) -> list[Line]:
@@ -290,13 +297,13 @@ def _spread(value: Any, path: str, before: str, after: str) -> Iterator[tuple[st
     """Pairs of path and line of a JSON value."""
     indent = " " * (len(before) - len(before.lstrip()))
     if not isinstance(value, dict | list) or not value:
-        yield path, f"{before}{json.dumps(value, ensure_ascii=False)}{after}"
+        yield path, f"{before}{_encoded(value)}{after}"
         return
     opening, closing = "{}" if isinstance(value, dict) else "[]"
     yield path, f"{before}{opening}"
     items = list(value.items()) if isinstance(value, dict) else list(enumerate(value))
     for number, (key, item) in enumerate(items):
-        name = f"{json.dumps(key, ensure_ascii=False)}: " if isinstance(value, dict) else ""
+        name = f"{_encoded(key)}: " if isinstance(value, dict) else ""
         comma = "," if number < len(items) - 1 else ""
         yield from _spread(item, f"{path}.{key}" if path else str(key), f"{indent}  {name}", comma)
     yield path, f"{indent}{closing}{after}"

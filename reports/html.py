@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from reports.case_page import page_of
 from reports.record import Event
 from reports.view import CaseView, RunView
-from reports.words import MEANINGS, clean, decided, worst
+from reports.words import MEANINGS, clean, decided, harmless, worst
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -221,22 +221,13 @@ def _with_code(text: str) -> Markup:
     return Markup("").join(Markup("<code>{}</code>").format(part) if n % 2 else part for n, part in enumerate(parts))
 
 
-def _harmless(value: Any) -> Any:
-    """`value` with every text in it cleaned."""
-    if isinstance(value, str):
-        return clean(value)
-    if isinstance(value, dict):
-        return {key: _harmless(item) for key, item in value.items()}
-    return [_harmless(item) for item in value] if isinstance(value, list | tuple) else value
-
-
 def _json(value: Any) -> bytes:
-    return json.dumps(_harmless(value), ensure_ascii=False, separators=(",", ":")).encode()
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")
 
 
 def _embedded(value: Any) -> str:
     """JSON that may stand in a script element: nothing in it can end the element."""
-    text = json.dumps(_harmless(value), separators=(",", ":"))
+    text = json.dumps(harmless(value), separators=(",", ":"))
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from rich.cells import cell_len, set_cell_size
 
 from phones.sip.index import Message, SipSyntaxError
-from reports.lamp_chart import charts_of
+from reports.lamp_chart import Chart, charts_of
 from reports.record import Event
 from reports.view import CaseView
 from reports.words import clean
@@ -74,19 +74,23 @@ class Ladder:
     rows: tuple[Row, ...]
 
 
-def ladder_of(case: CaseView) -> Ladder:
-    """The ladder of `case`. Calls of the API that make and remove things are one row for each run of them."""
+def ladder_of(case: CaseView, charts: Sequence[Chart] | None = None) -> Ladder:
+    """The ladder of `case`, whose lamps are on `charts` (found when they are not given).
+
+    Calls of the API that make and remove things are one row.
+    """
     phones = [str(event["phone"]) for event in case.phones]
     others = [str(e["phone"]) for e, _ in case.of_kind("message", "media") if e["phone"] not in phones]
     columns = (*phones, *dict.fromkeys(others), EDGE, API)
-    return Ladder(columns, tuple(_Builder(case).rows()))
+    return Ladder(columns, tuple(_Builder(case, charts_of(case) if charts is None else charts).rows()))
 
 
 class _Builder:
     """Goes through the events of a case once."""
 
-    def __init__(self, case: CaseView) -> None:
+    def __init__(self, case: CaseView, charts: Sequence[Chart]) -> None:
         self._case = case
+        self._charts = charts
         self._signs: dict[int, list[str]] = {}
         self._notes: dict[int, list[Note]] = {}
         self._places: dict[str, str] = {}
@@ -101,7 +105,7 @@ class _Builder:
             self._sign(n, "decides")
         lamps = {
             (chart.watcher, round(t + self._case.begun, 6)): state
-            for chart in charts_of(self._case)
+            for chart in self._charts
             for t, state in _changes(chart.lamp.points)
         }
         sent = {event["n"]: data for event, data in self._case.of_kind("message")}

@@ -62,7 +62,7 @@ function casePage(number, data, capture, index) {
           pair("file", file), pair("took", `${duration} s`),
           data.label ? pair("logs", `grep ${data.label} in kazoo.log`) : null,
           data.trace.length ? pair("Call-ID", data.trace[0]) : null))),
-    data.lamps.length ? lampSection(data.lamps) : null,
+    data.lamps.length ? lampSection(data) : null,
     ladderSection(data),
     data.closings.length ? closingSection(data.closings) : null);
 }
@@ -94,14 +94,14 @@ function downloadLink(address, capture) {
   return h("a", { class: "button", href: url, download: name }, `Download ${name}`);
 }
 
-function lampSection(lamps) {
+function lampSection({ lamps, charts }) {
   const legend = ["off", "ringing", "busy", "unknown"].map((state) =>
     h("li", {}, h("span", { class: `swatch is-${state}`, "aria-hidden": "true" }), state));
   legend.push(h("li", {}, h("span", { class: "swatch is-desync", "aria-hidden": "true" }), "lamp and truth differ"));
   return section("Lamps", h("ul", { class: "key" }, legend),
-    h("div", { class: "charts" }, lamps.map((lamp) =>
+    h("div", { class: "charts" }, lamps.map((lamp, at) =>
       h("figure", { class: "chart" },
-        h("div", { class: "plot", role: "img", "aria-label": `${lamp.drawing.title}: ${lamp.says}`, "data-draw": "" }),
+        h("div", { class: "plot", role: "img", "aria-label": `${charts[at].title}: ${lamp.says}`, "data-draw": "" }),
         h("figcaption", {}, h("b", {}, lamp.title), ` ${lamp.says}. `, h("span", { class: "source" }, `${lamp.presentity}, ${lamp.event}`),
           lamp.laws.length ? h("ul", { class: "laws" }, lamp.laws.map(([t, words]) => h("li", {}, `${t} s: ${words}`))) : null)))));
 }

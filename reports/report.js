@@ -107,7 +107,7 @@ function draw() {
   const { data } = opened;
   $("page").querySelectorAll("[data-draw]").forEach((plot, at) => {
     plot.replaceChildren();
-    plot.append(drawn(data.lamps[at].drawing, plot.clientWidth));
+    plot.append(drawn(data.charts[at], plot.clientWidth));
   });
   const box = $("ladder");
   const current = rungs().find((rung) => rung.tabIndex === 0);

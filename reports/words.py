@@ -40,6 +40,15 @@ def clean(text: str) -> str:
     return text if text.isprintable() else plain(text).replace("\n", "\\x0a")
 
 
+def harmless(value: Any) -> Any:
+    """`value`, a JSON document, with every text in it `clean`."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, dict):
+        return {clean(str(key)): harmless(item) for key, item in value.items()}
+    return [harmless(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 def one_line(text: str, most: int = 0) -> str:
     """`text` as one inert line, cut to `most` characters unless that is 0."""
     line = " ".join(plain(text.replace("\t", " ").replace("\r", "")).split())

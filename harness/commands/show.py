@@ -43,8 +43,10 @@ def command(place: str, width: int | None, format_: str) -> int:
         raise UsageError(f"{run}: no case {address!r} in this Record", _near(address, known))
     columns = width or shutil.get_terminal_size((100, 24)).columns
     with damage_named(run):
-        [case] = [each for each in judged.view().cases if each.address == address]
-        ladder, charts = ladder_of(case), charts_of(case)
+        view = judged.view()
+        [case] = [each for each in view.cases if each.address == address]
+        charts = charts_of(case)
+        ladder = ladder_of(case, charts)
         parts = [as_text(ladder, columns), *(chart_text(chart, columns) for chart in charts)]
     if format_ == "json":
         print_document(_document(verdict, run, ladder, charts))
@@ -52,7 +54,7 @@ def command(place: str, width: int | None, format_: str) -> int:
         from harness.terminal import block
         from reports.evidence import evidence_of
 
-        click.echo("\n\n".join([block(verdict, "", evidence_of(run, address)), *parts]))
+        click.echo("\n\n".join([block(verdict, view.again(case), evidence_of(run, address)), *parts]))
     return 0
 
 

@@ -17,6 +17,7 @@ def test_a_case_is_shown_as_ladder_and_lamps(cli: CommandLine, virtual: Run) -> 
     assert (done.code, done.err) == (0, "")
     assert done.out.startswith("PASS  SIP-13")
     assert "    seconds  desk           caller         watcher        edge           API" in done.out
+    assert "  again     ringproof run lamps/call --seed 1 --time virtual\n" in done.out
     assert "─INVITE─" in done.out
     assert "(lamp ringing)" in done.out
     assert "◆  decided the verdict" in done.out

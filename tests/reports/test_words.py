@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from harness.verdicts import Verdict
-from reports.words import MEANINGS, again, clean, explanation, one_line, plain, worst
+from reports.words import MEANINGS, again, clean, explanation, harmless, one_line, plain, worst
 from tests.reports.made import HOSTILE, judged, run_of
 
 
@@ -71,3 +71,9 @@ def test_the_line_to_run_a_case_again() -> None:
 @pytest.mark.parametrize(("text", "line"), [("Zoë 李", "Zoë 李"), ("a\n\u202eb", "a\\x0a\\x202eb"), ("", "")])
 def test_clean_text_is_one_line(text: str, line: str) -> None:
     assert clean(text) == line
+
+
+def test_a_harmless_document_has_clean_texts() -> None:
+    assert harmless({"a\x00": ["\x1b", 1, None, {"b": ("\u202e",)}]}) == {
+        "a\\x00": ["\\x1b", 1, None, {"b": ["\\x202e"]}]
+    }
