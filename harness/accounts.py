@@ -252,14 +252,17 @@ class Tenancy:
         if (path, token) not in self._undo:
             self._undo.append((path, token))
 
-    async def remove(self) -> list[str]:
-        """Delete everything that is not kept, the newest first. Returns what could not be deleted, with the reason."""
+    async def remove(self, *, whole_accounts: bool = False) -> list[str]:
+        """Delete everything that is not kept, the newest first. Returns what could not be deleted, with the reason.
+
+        `whole_accounts`: what is in an account of the case goes with it, without a request of its own.
+        """
         await asyncio.gather(*list(self._unfinished), return_exceptions=True)
         left = [problem for attempt in self._attempts if (problem := await self._search(attempt))]
         accounts = [path for path, _ in self._undo if path.count("/") == _ACCOUNT_DEPTH]
         for path, token in reversed(self._undo):
-            if self._keep and path.startswith(tuple(f"{account}/" for account in accounts)):
-                # a part of an account that is kept
+            if (self._keep or whole_accounts) and path.startswith(tuple(f"{account}/" for account in accounts)):
+                # a part of an account that is kept, or goes as a whole
                 continue
             if self._keep and (path in accounts or self._harmless(path)):
                 if await self._is_there(path, token):

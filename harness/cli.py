@@ -14,6 +14,7 @@ COMMANDS = {
     "list": "Show clauses, scenarios and gaps.",
     "serve": "Run the reference server in the foreground.",
     "mutants": "Run the suite against servers with one thing wrong.",
+    "phones": "Keep a fleet of phones alive on a target.",
     "watch": "Show lamps live, without any right on the API.",
     "new": "Write a commented scenario that runs.",
     "report": "Judge a Record on disk again.",

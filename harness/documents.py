@@ -363,6 +363,74 @@ class ShowDocument(Head):
     lamps: list[ShownLamp]
 
 
+class Percentiles(_Document):
+    """Seconds that so many percent took at most, to one percent; null where there were none."""
+
+    p50: float | None
+    p95: float | None
+    p99: float | None
+
+
+class FleetLatencies(Percentiles):
+    """Of first registrations, which the three beside these are of, too; of first NOTIFYs; of first answers to calls."""
+
+    registration: Percentiles
+    notify: Percentiles
+    call: Percentiles
+
+
+class LostParts(_Document):
+    """What `lost` is the sum of."""
+
+    registrations: int
+    subscriptions: int
+    check_syncs: int
+    lamp_changes: int
+
+
+class FleetMemory(_Document):
+    """Resident memory of the fleet's processes, in octets: before the first phone, when all were there, at the end.
+
+    `per_phone` is the difference of the first two, divided; null when they never were all there.
+    """
+
+    empty: int
+    full: int
+    end: int
+    per_phone: int | None
+
+
+class PhonesDocument(Head):
+    """`ringproof phones --format json`. `left` names what could not be removed from the target."""
+
+    target: str
+    phones: int
+    processes: int
+    seed: int
+    duration_s: float
+    interrupted: bool
+    registered: int
+    watching: int
+    lost: int
+    lost_parts: LostParts
+    wrong: int
+    wrong_parts: dict[str, int]
+    latencies: FleetLatencies
+    arrivals: int
+    sent: int
+    repeated: int
+    refreshes: int
+    notifies: int
+    check_syncs: int
+    lamp_changes: int
+    lamps: dict[Literal["off", "ringing", "busy", "unknown"], int]
+    calls: int
+    memory: FleetMemory
+    cpu_s: float
+    still_registered: int
+    left: list[str]
+
+
 PRINTED: dict[str, Any] = {
     "run": RunDocument | ErrorDocument,
     "list": ListDocument | MutantsDocument | ErrorDocument,
@@ -370,5 +438,6 @@ PRINTED: dict[str, Any] = {
     "diff": DiffDocument | ErrorDocument,
     "serve": ServeDocument | ErrorDocument,
     "show": ShowDocument | ErrorDocument,
+    "phones": PhonesDocument | ErrorDocument,
 }
 """What each command prints with `--format json`."""

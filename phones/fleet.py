@@ -93,6 +93,35 @@ class RunningPhone:
         self.phone.register(self._fleet.clock.time(), expires=expires, refresh=refresh)
         return await self._outcome()
 
+    # the same without waiting, for fleets that have no task for each phone: the sink is told what comes of it
+
+    def begin_registration(self, *, expires: int | None = None) -> None:
+        """Register or refresh."""
+        now = self._fleet.clock.time()
+        self.phone.register(now, expires=expires)
+        self._carry_out(now)
+
+    def begin_goodbye(self) -> bool:
+        """Unregister; False when there is nothing to unregister."""
+        if self.phone.state == "idle":
+            return False
+        now = self._fleet.clock.time()
+        self.phone.unregister(now)
+        self._carry_out(now)
+        return True
+
+    def begin_subscription(self, presentity: str, event: str = "dialog", *, expires: int | None = None) -> None:
+        """Watch `presentity`, a SIP URI, or refresh that. Raises SipSyntaxError for no URI."""
+        now = self._fleet.clock.time()
+        self.phone.subscriptions.subscribe(presentity, event, now, expires=expires, refresh=True)
+        self._carry_out(now)
+
+    def end_subscription(self, presentity: str, event: str = "dialog") -> None:
+        """Watch no more."""
+        now = self._fleet.clock.time()
+        self.phone.subscriptions.unsubscribe(presentity, event, now)
+        self._carry_out(now)
+
     def seconds_registered(self) -> float:
         """How long the registration lasts without a refresh, 0 when there is none."""
         end = self.phone.registered_until

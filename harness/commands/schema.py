@@ -9,7 +9,7 @@ import click
 
 from harness.output import format_option, guarded
 
-NAMES = ("scenario", "target", "behaviour", "baseline", "run", "list", "report", "diff", "serve", "show")
+NAMES = ("scenario", "target", "behaviour", "baseline", "run", "list", "report", "diff", "serve", "show", "phones")
 
 
 @click.command("schema", short_help="Print a JSON Schema.")
@@ -18,7 +18,7 @@ NAMES = ("scenario", "target", "behaviour", "baseline", "run", "list", "report",
 @guarded("schema")
 def command(name: str, format_: str) -> int:
     """Print the JSON Schema of a file that ringproof reads (scenario, target, behaviour, baseline) or of a
-    document that it prints (run, list, report, diff, serve, show). An editor that knows the scenario schema
+    document that it prints (run, list, report, diff, serve, show, phones). An editor that knows the scenario schema
     completes keys and shows mistakes while you type.
     """
     click.echo(json.dumps(schema(name), indent=2, ensure_ascii=False))
