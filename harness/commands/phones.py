@@ -77,6 +77,8 @@ def command(
         raise UsageError("--exercise needs devices that it may ask check-syncs for: leave --credentials out")
     if exercise and count < 2:
         raise UsageError("--exercise needs two phones that call each other")
+    if exercise and shared_socket:
+        raise UsageError("--exercise needs a socket for each phone: Kazoo tells callers by their address")
     if processes > count:
         raise UsageError(f"{processes} processes for {count} phones")
     options = FleetOptions(
@@ -191,14 +193,14 @@ def _print(outcome: FleetOutcome) -> None:
     grown = figures.memory_full - figures.memory_empty
     if figures.memory_full and figures.phones:
         click.echo(
-            f"memory       {figures.memory_full / 1e6:.1f} MB when all were there, {figures.memory / 1e6:.1f} MB at the "
-            f"end; {grown / figures.phones / 1024:.1f} KB a phone beyond the process"
+            f"memory       {figures.memory_full / 1e6:.1f} MB when all were there, {figures.memory / 1e6:.1f} MB at "
+            f"the end; {grown / figures.phones / 1024:.1f} KB a phone beyond the process"
         )
     for what, number in {**figures.wrong, **outcome.refused}.items():
         click.echo(f"wrong        {number} × {plain(what)}")
     if outcome.exercised:
         click.echo(
-            f"exercise     {figures.unsynced} without their check-sync, {figures.unchanged} lamps that did not go and come"
+            f"exercise     {figures.unsynced} got no check-sync, {figures.unchanged} saw no lamp light up and go out"
         )
     if outcome.still_registered:
         click.echo(f"{outcome.still_registered} could not be unregistered in time", err=True)
