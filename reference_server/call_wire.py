@@ -199,6 +199,7 @@ class CallWriter:
         headers: list[Header] = [
             *(("Via", via) for via in request.all("via")),
             ("Record-Route", f"<sip:{host}:{port};lr=on;ftag={tag_of(request.get('from'))}>"),
+            *(("Record-Route", proxy) for proxy in request.all("record-route")),
             ("From", request.get("from") or ""),
             ("To", to if tag_of(to) else f"{to};tag={leg.tag}"),
             ("Call-ID", request.call_id),

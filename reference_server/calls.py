@@ -25,6 +25,7 @@ from reference_server.rules import Span
 from reference_server.runtime import NOWHERE, Route, Runtime
 from reference_server.states import Cause, ChannelState, Direction
 from reference_server.switch import Switch
+from reference_server.ways import way
 from reference_server.wire import Relay
 
 REFUSALS = {0: "RECOVERY_ON_TIMER_EXPIRE", 404: "UNALLOCATED_NUMBER", 486: "USER_BUSY", 603: "CALL_REJECTED"}
@@ -113,7 +114,7 @@ class Calls:
             data = response(request, 407, headers=headers, to_tag=self._relay.tag())
             self._runtime.wire.respond(key, data, transport, now)
             return
-        leg = self._incoming(request, number, caller, Route(source, transport), now)
+        leg = self._incoming(request, number, caller, way(request, source, transport), now)
         self._switch.take(leg, request, key, now)
         call = Call(caller.party.account, caller.device, number, caller.shows, leg)
         self._calls[leg] = call

@@ -18,6 +18,7 @@ from reference_server.notifier import Notifier
 from reference_server.registrations import Aor, Contact, Registrations
 from reference_server.rules import Gate, KnownSource
 from reference_server.runtime import Route, Runtime
+from reference_server.ways import way
 from reference_server.wire import Rejected, seconds, written_uri
 
 STAR = "*"
@@ -90,7 +91,7 @@ class Registrar:
         def conclude(then: float) -> None:
             try:
                 device = self._authenticate(credentials, aor)
-                self._save(key, request, aor, device, bindings, Route(source, transport), then)
+                self._save(key, request, aor, device, bindings, way(request, source, transport, "path"), then)
             except Rejected as rejected:
                 self._reject(key, request, transport, rejected, then)
 
@@ -242,7 +243,7 @@ class Registrar:
         data = response(
             request,
             200,
-            headers=[*listed, ("Supported", "outbound")],
+            headers=[*listed, *(("Path", proxy) for proxy in route.path), ("Supported", "outbound")],
             to_tag=f"{self._runtime.hex(32)}-{self._runtime.hex(8)}",
         )
         self._runtime.wire.respond(key, data, route.transport, now)

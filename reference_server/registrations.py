@@ -30,9 +30,9 @@ class Aor:
 class Contact:
     """One registered contact. `uri` is the Request-URI for it, `expires` the second at which it ends.
 
-    `route` is where the REGISTER came from: behind a NAT the Contact itself leads nowhere. `agent` is the phone's
-    User-Agent; `first` and `since` are when (seconds) it registered first and last, `previous` is the Contact of the
-    address-of-record before.
+    `route` is where the REGISTER came from, with its Path: behind a NAT the Contact itself leads nowhere. `agent` is
+    the phone's User-Agent; `first` and `since` are when (seconds) it registered first and last, `previous` is the
+    Contact of the address-of-record before.
     """
 
     uri: str
@@ -76,8 +76,8 @@ class Registrations:
         return known if which is Recipient.ALL else known[-2:][:1]
 
     def source_is_known(self, aor: Aor, source: Address, now: float) -> bool:
-        """Whether a current contact of `aor` was registered from `source`."""
-        return any(contact.route.remote == source for contact in self.current(aor, now))
+        """Whether a current contact of `aor` was registered from `source`. A proxy's address says nothing."""
+        return any(contact.route.remote == source and not contact.route.path for contact in self.current(aor, now))
 
     def aor_at(self, source: Address, now: float) -> Aor | None:
         """The address-of-record that registered last from `source`, None when none is current."""

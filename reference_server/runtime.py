@@ -18,10 +18,14 @@ Job = Callable[[float], None]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where a SIP peer is: its address, and the transport that leads there."""
+    """Where a SIP peer is: the next address on the way, the transport that leads there, the proxies on the way.
+
+    `path` are Route values, the nearest first; without proxies `remote` is the peer itself.
+    """
 
     remote: Address
     transport: str
+    path: tuple[str, ...] = ()
 
 
 NOWHERE = Route(("", 0), "udp")

@@ -30,6 +30,7 @@ from reference_server.registrations import Aor, Contact, Registrations
 from reference_server.routing import Router
 from reference_server.runtime import NOWHERE, Agenda, Route, Runtime
 from reference_server.seed import Seed, plant
+from reference_server.ways import along
 from reference_server.wire import Relay
 
 MAX_ERRORS = 100
@@ -139,6 +140,7 @@ class ReferenceServer:
 
     def send_request(self, data: bytes, route: Route, now: float) -> str:
         """Send a request in a transaction of its own (an ACK: without one) and return its key."""
+        data = along(data, route.path) if route.path else data
         try:
             key = self._layer(route.transport).request(data, route.remote, now)
         except SipSyntaxError:

@@ -21,6 +21,7 @@ from reference_server.call_wire import (
 )
 from reference_server.legs import CONFIRMED, LINGER_S, Leg
 from reference_server.runtime import Runtime
+from reference_server.ways import answered
 from reference_server.wire import Relay
 
 MOST_FORKS = 16
@@ -172,6 +173,7 @@ class Switch:
         leg.target = target_of(message) or leg.target
         if message.status >= 200:
             leg.remote, leg.remote_tag = message.get("to") or leg.remote, tag_of(message.get("to"))
+            leg.route = answered(leg.route, message)
         self.read_media(leg, message)
 
     def read_media(self, leg: Leg, message: Message) -> bool:
@@ -225,6 +227,7 @@ class Switch:
             self._send(leg, self._writer.ack(leg, leg.cseq), now)
             return
         fork = replace(leg, remote=message.get("to") or leg.remote, target=target_of(message) or leg.target)
+        fork.route = answered(leg.route, message)
         self._send(fork, self._writer.ack(fork, fork.cseq), now)
         if tag not in leg.forks and len(leg.forks) < MOST_FORKS:
             leg.forks.add(tag)

@@ -19,6 +19,7 @@ from reference_server.lamp_documents import CONTENT_TYPES
 from reference_server.registrations import Aor
 from reference_server.rules import Gate
 from reference_server.runtime import Route, Runtime
+from reference_server.ways import way
 from reference_server.wire import Rejected, Relay, assemble, seconds, written_uri
 
 Body = Callable[["Subscription", int, bool, float], bytes]
@@ -109,7 +110,7 @@ class Watchers:
             if asked.to_tag:
                 self._refresh(key, request, asked, Route(source, transport), now)
             else:
-                self._begin(key, request, asked, Route(source, transport), tag, now)
+                self._begin(key, request, asked, way(request, source, transport), tag, now)
         except Rejected as rejected:
             data = response(request, rejected.status, rejected.reason, headers=rejected.headers, to_tag=tag)
             self._runtime.wire.respond(key, data, transport, now)
@@ -248,7 +249,9 @@ class Watchers:
     def _move(self, subscription: Subscription, target: str, route: Route) -> None:
         if self._places.get(subscription.place) is subscription:
             del self._places[subscription.place]
-        subscription.target, subscription.route = target, route
+        # the proxies of a dialog stay those that have recorded themselves when it began (RFC 3261 12.2)
+        subscription.target = target
+        subscription.route = subscription.route if subscription.route.path else route
         self._places[subscription.place] = subscription
 
     # NOTIFY

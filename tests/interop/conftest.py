@@ -1,12 +1,17 @@
 """Peers: software that we did not write. A missing one is a skip that names it, and a failure under CI."""
 
+import json
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
+from tests.end_to_end.conftest import Served
 from tests.end_to_end.conftest import cli as cli
+from tests.end_to_end.conftest import served as served
 from tests.interop.kamailio.running import Kamailio, kamailio, users
 
 REALM = "lab.example"
@@ -23,6 +28,27 @@ def plain_kamailio() -> Iterator[Kamailio]:
     program = peer("kamailio", "/usr/sbin")
     with kamailio(program, "server.cfg.j2", realm=REALM, users=users(20), min_expires=1) as running:
         yield running
+
+
+@dataclass(frozen=True)
+class Fronted:
+    """The reference server with a Kamailio before it: all that phones see of it. `target` is a target file."""
+
+    target: Path
+    edge: Kamailio
+
+
+@pytest.fixture(scope="session")
+def fronted(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fronted]:
+    """A stand-in for a deployment: the API is the reference's own, SIP goes through a real edge."""
+    program = peer("kamailio", "/usr/sbin")
+    document = json.loads(served.target.read_text(encoding="utf-8"))
+    host, _, port = document["sip"]["udp"].rpartition(":")
+    with kamailio(program, "edge.cfg.j2", behind={"host": host, "port": int(port)}) as edge:
+        document["sip"] = {"udp": f"{edge.sip[0]}:{edge.sip[1]}"}
+        target = tmp_path_factory.mktemp("fronted") / "target.yaml"
+        target.write_text(json.dumps(document), encoding="utf-8")
+        yield Fronted(target, edge)
 
 
 def peer(program: str, *folders: str) -> str:

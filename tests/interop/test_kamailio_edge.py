@@ -1,0 +1,54 @@
+"""The suite through a real SIP edge before the reference server, as before a deployment: Path, Record-Route, relays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from phones.sip.index import Message
+from reports.record import read_record
+from tests.end_to_end.conftest import CommandLine
+from tests.interop.conftest import Fronted
+
+pytestmark = pytest.mark.interop
+
+CHAPTERS = ("sync", "lamps", "presence", "presence-id", "quickcall", "registration")
+
+NOT_RELAYED = {"presence-id/cellphone-outbound"}
+"""Its carrier is known by the address that it calls from, and the edge calls from its own."""
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_a_chapter_through_the_edge(chapter: str, fronted: Fronted, cli: CommandLine) -> None:
+    cases = cli("run", f"{chapter}/*", "--target", fronted.target, "--format", "json").document["cases"]
+    # skipped: what takes more than half a minute
+    bad = [case for case in cases if case["verdict"] not in ("pass", "unclear", "skipped")]
+    assert [(case["address"], case["reason"]) for case in bad if case["address"] not in NOT_RELAYED] == []
+    assert sum(case["verdict"] == "pass" for case in cases) > len(cases) // 2
+
+
+def test_everything_goes_through_the_edge(fronted: Fronted, cli: CommandLine, tmp_path: Path) -> None:
+    chosen = ("sync/path-registered", "lamps/call", "lamps/subscribe")
+    assert cli("run", *chosen, "--target", fronted.target).code == 0
+    record = read_record(tmp_path / "out" / "latest")
+    edge = f"127.0.0.1:{fronted.edge.port}"
+    heard: list[Message] = []
+    for event, data in record:
+        if event["kind"] == "message":
+            assert event["remote"] == edge
+            heard += [Message.parse(data)] if event["direction"] == "in" else []
+    # the registrar says what it has remembered, and what it sends comes along it
+    registered = [each for each in heard if each.method == "REGISTER" and each.status == 200 and each.get("contact")]
+    assert registered
+    assert all(edge in (each.get("path") or "") for each in registered)
+    for method in ("NOTIFY", "INVITE"):
+        relayed = [each for each in heard if each.method == method and not each.status]
+        assert relayed
+        assert all(edge in each.all("via")[0] and len(each.all("via")) > 1 for each in relayed)
+        assert all(edge in each.all("record-route")[0] for each in relayed)
+    for method in ("SUBSCRIBE", "INVITE"):
+        # whoever answers says who has recorded itself, or what follows would pass the edge by
+        answers = [each for each in heard if each.method == method and 200 <= each.status < 300]
+        assert answers
+        assert all(any(edge in route for route in each.all("record-route")) for each in answers)
