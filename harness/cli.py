@@ -78,6 +78,8 @@ def ringproof() -> None:
 
 def main() -> None:
     """Entry point. Turns every error into one readable message and the right exit code."""
+    from harness.output import ReaderGone
+
     arguments = sys.argv[1:]
     try:
         code = ringproof.main(args=arguments, prog_name="ringproof", standalone_mode=False)
@@ -91,7 +93,7 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         code = 4
-    except BrokenPipeError:
+    except ReaderGone:
         # the reader of our output has gone: nothing more to say, and nowhere to say it
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 3

@@ -431,6 +431,23 @@ class PhonesDocument(Head):
     left: list[str]
 
 
+class WatchedChange(_Document):
+    """Something that was seen, `t` seconds since the start. `presentity` is '' for the watcher's own registration."""
+
+    t: float
+    presentity: str
+    kind: Literal["lamp", "subscription", "registration", "law"]
+    text: str
+
+
+class WatchDocument(Head):
+    """`ringproof watch --format json`, printed when the watching ends."""
+
+    presentities: list[str]
+    event: Literal["dialog", "presence"]
+    changes: list[WatchedChange]
+
+
 PRINTED: dict[str, Any] = {
     "run": RunDocument | ErrorDocument,
     "list": ListDocument | MutantsDocument | ErrorDocument,
@@ -439,5 +456,6 @@ PRINTED: dict[str, Any] = {
     "serve": ServeDocument | ErrorDocument,
     "show": ShowDocument | ErrorDocument,
     "phones": PhonesDocument | ErrorDocument,
+    "watch": WatchDocument | ErrorDocument,
 }
 """What each command prints with `--format json`."""

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from harness.lamps import PhoneLamps
+from harness.together import together
 from phones.effects import Called, Changed, Heard, MediaIn, MediaOut, Subscribed, Transmit
 from phones.fleet import Fleet, RunningPhone
 from phones.net import Clock, Wire
 from phones.phone import Identity
-from phones.sip.index import Message, SipSyntaxError
+from phones.sip.index import Message
 from phones.sip.message import Address
 
 _GOODBYE_S = 2.0
@@ -23,7 +25,7 @@ _GOODBYE_S = 2.0
 class Change:
     """What was seen: at `t` seconds since the start, of `presentity`, the lamp or what became of the subscription.
 
-    `kind` is lamp, subscription or law; `text` the new state in words.
+    `kind` is lamp, subscription, registration (of the watcher itself) or law; `text` the new state in words.
     """
 
     t: float
@@ -60,7 +62,7 @@ class LampWatch:
 
     def changed(self, phone: str, changed: Changed, contact: Address, now: float) -> None:
         """The registration changed."""
-        self.report(Change(now - self.started, "", "subscription", f"registration {changed.state}"))
+        self.report(Change(now - self.started, "", "registration", _said(changed)))
 
     def subscribed(self, phone: str, subscribed: Subscribed, now: float) -> None:
         """A subscription changed."""
@@ -69,8 +71,7 @@ class LampWatch:
         if subscribed.state == "active":
             self.active.add(subscribed.presentity)
         else:
-            why = f" ({subscribed.status} {subscribed.reason})" if subscribed.status else ""
-            self.report(Change(now - self.started, subscribed.presentity, "subscription", f"{subscribed.state}{why}"))
+            self.report(Change(now - self.started, subscribed.presentity, "subscription", _said(subscribed)))
         self._tell(now)
 
     def called(self, phone: str, called: Called, now: float) -> None:
@@ -95,6 +96,11 @@ class LampWatch:
             self._shown[subscription.presentity] = len(track)
 
 
+def _said(effect: Changed | Subscribed) -> str:
+    """A state, and the response that decided it."""
+    return effect.state + (f" ({effect.status} {effect.reason})" if effect.status >= 300 else "")
+
+
 async def watch(
     wire: Wire,
     clock: Clock,
@@ -108,21 +114,23 @@ async def watch(
     duration_s: float | None,
     report: Callable[[Change], None],
 ) -> set[str]:
-    """Watch until `duration_s` is over or the task is cancelled, then unsubscribe.
+    """Watch until `duration_s` is over or the task is cancelled, then unsubscribe; cancelled again, leave at once.
 
-    Returns the presentities that could be watched at all.
+    Returns the presentities that could be watched at all. Raises SipSyntaxError for what is no URI, and OSError.
     """
     sink = LampWatch(report, started=clock.time())
     fleet = Fleet(wire, clock, sink, host=bind)
     phone = fleet.add("watch", identity, edge=edge, rng=random.Random(random.SystemRandom().getrandbits(64)))
     try:
-        if registers:
-            await phone.register()
-        await asyncio.gather(*(phone.subscribe(each, event) for each in presentities))
-        if sink.active:
-            await (asyncio.Event().wait() if duration_s is None else asyncio.sleep(duration_s))
+        with suppress(asyncio.CancelledError):
+            if registers:
+                await phone.register()
+            await together(phone.subscribe(each, event) for each in presentities)
+            if sink.active:
+                await (asyncio.Event().wait() if duration_s is None else asyncio.sleep(duration_s))
+        with suppress(asyncio.CancelledError):
+            await _leave(phone, sink, event, registers)
     finally:
-        await _leave(phone, sink, event, registers)
         fleet.close()
     return sink.active
 
@@ -133,8 +141,8 @@ async def _leave(phone: RunningPhone, sink: LampWatch, event: str, registers: bo
     sink.report = lambda _: None
     try:
         async with asyncio.timeout(_GOODBYE_S):
-            await asyncio.gather(*(phone.unsubscribe(each, event) for each in sink.active))
+            await together(phone.unsubscribe(each, event) for each in sink.active)
             if registers:
                 await phone.unregister()
-    except (TimeoutError, SipSyntaxError):
+    except TimeoutError:
         return

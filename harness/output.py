@@ -58,6 +58,10 @@ def print_error(error: RingproofError) -> None:
         click.echo(f"  hint: {error.hint}", err=True)
 
 
+class ReaderGone(Exception):
+    """Whoever reads our output has gone; `main` ends it."""
+
+
 def guarded(command: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
     """Decorate a command function that takes `format_`: its RingproofErrors are shown, in the format asked for."""
 
@@ -72,9 +76,9 @@ def guarded(command: str) -> Callable[[Callable[..., int]], Callable[..., int]]:
                 else:
                     print_error(error)
                 return error.exit_code
-            except BrokenPipeError:
-                # whoever reads our output has gone; `main` ends it
-                raise
+            except BrokenPipeError as error:
+                # under its own name click would make 1 of it: a promise that failed
+                raise ReaderGone from error
             except Exception as error:
                 # a bug of ours: say so, and give what is needed to report it
                 traceback.print_exc(file=sys.stderr)

@@ -126,7 +126,7 @@ def command(
         "keep": keep,
     }
     from harness.evidence_folders import write_evidence
-    from harness.exit_codes import OUR_ERROR, exit_code, worst_code
+    from harness.exit_codes import INTERRUPTED, OUR_ERROR, exit_code, worst_code
     from harness.judged import read_run
     from harness.live_run import LiveRun
     from harness.summary import print_summary
@@ -144,37 +144,49 @@ def command(
     played = target.name if target else f"reference ({mutant or profile})"
     console.print(f"ringproof: {cases_of(len(cases))} against {played}, {world}, seed {chosen_seed}")
     many = until_fail or (repeat or 1) > 1
-    rounds: list[tuple[RunResult, dict[str, Any], int]] = []
-    for number in _numbers(repeat, until_fail):
-        options |= {"seed": chosen_seed + number}
-        addresses = [case.address for case in cases]
-        with LiveRun(console, addresses, quiet=many, heartbeat=not verbose) as live_run:
-            options |= {"progress": live_run.progress, "waiting": live_run.waiting, "tick": live_run.tick}
-            options |= {"notice": console.print}
-            engine = Engine(cases, Options(**options))
-            result = run_witnessed(engine, witness) if witness else engine.run()
-        seen = result.witness
-        code = exit_code(
-            [each.verdict for each in result.verdicts],
-            planned=result.planned,
-            interrupted=result.interrupted,
-            broken=bool(result.error) or (seen is not None and not seen.is_whole and not seen.saw_nothing),
-            strict=strict,
-            left=bool(result.left or _unproved(selectors, result) or (seen is not None and seen.saw_nothing)),
-            changed=result.baseline is not None and result.baseline.red(result.judged),
-        )
-        if evidence != "none":
-            problem = write_evidence(result, console.print, everything=evidence == "all")
-            # what was judged stands; but a run that was fine is not, when it cannot show what it was asked for
-            code = code or (OUR_ERROR if problem else code)
-            result.error = result.error or problem
-        if many:
-            console.print(f"round {number + 1}, seed {options['seed']}: {count_words(result.verdicts)}")
-        rounds.append((result, dict(options), code))
-        if result.interrupted or result.error or (until_fail and code):
-            break
-    code = worst_code(each for _, _, each in rounds)
-    result, options = next((result, told) for result, told, each in reversed(rounds) if each == code)
+    rounds: list[dict[str, Any]] = []
+    worst: tuple[RunResult, int, int] | None = None
+    try:
+        for number in _numbers(repeat, until_fail):
+            options |= {"seed": chosen_seed + number}
+            addresses = [case.address for case in cases]
+            with LiveRun(console, addresses, quiet=many, heartbeat=not verbose) as live_run:
+                options |= {"progress": live_run.progress, "waiting": live_run.waiting, "tick": live_run.tick}
+                options |= {"notice": console.print}
+                engine = Engine(cases, Options(**options))
+                result = run_witnessed(engine, witness) if witness else engine.run()
+            seen = result.witness
+            code = exit_code(
+                [each.verdict for each in result.verdicts],
+                planned=result.planned,
+                interrupted=result.interrupted,
+                broken=bool(result.error) or (seen is not None and not seen.is_whole and not seen.saw_nothing),
+                strict=strict,
+                left=bool(result.left or _unproved(selectors, result) or (seen is not None and seen.saw_nothing)),
+                changed=result.baseline is not None and result.baseline.red(result.judged),
+            )
+            if evidence != "none":
+                problem = write_evidence(result, console.print, everything=evidence == "all")
+                # what was judged stands; but a run that was fine is not, when it cannot show what it was asked for
+                code = code or (OUR_ERROR if problem else code)
+                result.error = result.error or problem
+            if many:
+                console.print(f"round {number + 1}, seed {options['seed']}: {count_words(result.verdicts)}")
+            told = {"run": result.run_id, "seed": options["seed"], "exit_code": code, "verdicts": _counted(result)}
+            rounds.append(told)
+            if worst is None or worst_code([worst[2], code]) == code:
+                # the others are in their Records: rounds may go on for days
+                worst = (result, options["seed"], code)
+            if result.interrupted or result.error or (until_fail and code):
+                break
+    except KeyboardInterrupt:
+        # between two rounds: what was seen so far is shown
+        if worst is None:
+            raise
+        worst[0].interrupted = True
+        worst = (*worst[:2], INTERRUPTED)
+    assert worst is not None
+    result, options["seed"], code = worst
     if format_ == "text":
         print_summary(console, result, cases, virtual=options["virtual"], code=code)
     problems = write_exports(lambda: read_run(result.folder).view(), console)
@@ -187,7 +199,7 @@ def command(
     else:
         print_problems(problems)
         if many:
-            fine = sum(not each for _, _, each in rounds)
+            fine = sum(not each["exit_code"] for each in rounds)
             console.print(f"{fine} of {len(rounds)} rounds were fine; shown is seed {options['seed']}")
         for clause in _unproved(selectors, result):
             console.print(f"{clause} was asked for and could not be proved here: every verdict on it is skipped")
@@ -241,14 +253,10 @@ def _document(
     result: RunResult,
     options: dict[str, Any],
     code: int,
-    rounds: list[tuple[RunResult, dict[str, Any], int]],
+    rounds: list[dict[str, Any]],
     problems: list[str],
 ) -> dict[str, Any]:
-    from harness.verdicts import Verdict
     from reports.evidence import evidence_of
-
-    def counted(of: RunResult) -> dict[str, int]:
-        return {name.value: sum(each.verdict is name for each in of.verdicts) for name in Verdict}
 
     errors = [each for each in (result.error, *problems) if each]
     return document(
@@ -263,7 +271,7 @@ def _document(
         started=result.started,
         duration_s=result.duration_s,
         interrupted=result.interrupted,
-        verdicts=counted(result),
+        verdicts=_counted(result),
         cases=[
             {**each.as_json(), "evidence": str(evidence_of(result.folder, each.address))} for each in result.verdicts
         ],
@@ -271,12 +279,16 @@ def _document(
         kept=result.kept,
         witness=result.witness.as_json() if result.witness else None,
         baseline=result.baseline.as_json(result.judged) if result.baseline else None,
-        rounds=[
-            {"run": of.run_id, "seed": told["seed"], "exit_code": each, "verdicts": counted(of)}
-            for of, told, each in rounds
-        ],
+        rounds=rounds,
         **({"error": error_fields(HarnessError("; ".join(errors)))} if errors else {}),
     )
+
+
+def _counted(result: RunResult) -> dict[str, int]:
+    """Every verdict's name to how often it was given."""
+    from harness.verdicts import Verdict
+
+    return {name.value: sum(each.verdict is name for each in result.verdicts) for name in Verdict}
 
 
 def _unproved(selectors: tuple[str, ...], result: RunResult) -> list[str]:

@@ -9,7 +9,20 @@ import click
 
 from harness.output import format_option, guarded
 
-NAMES = ("scenario", "target", "behaviour", "baseline", "run", "list", "report", "diff", "serve", "show", "phones")
+NAMES = (
+    "scenario",
+    "target",
+    "behaviour",
+    "baseline",
+    "run",
+    "list",
+    "report",
+    "diff",
+    "serve",
+    "show",
+    "phones",
+    "watch",
+)
 
 
 @click.command("schema", short_help="Print a JSON Schema.")
@@ -18,8 +31,8 @@ NAMES = ("scenario", "target", "behaviour", "baseline", "run", "list", "report",
 @guarded("schema")
 def command(name: str, format_: str) -> int:
     """Print the JSON Schema of a file that ringproof reads (scenario, target, behaviour, baseline) or of a
-    document that it prints (run, list, report, diff, serve, show, phones). An editor that knows the scenario schema
-    completes keys and shows mistakes while you type.
+    document that it prints (run, list, report, diff, serve, show, phones, watch). An editor that knows the
+    scenario schema completes keys and shows mistakes while you type.
     """
     click.echo(json.dumps(schema(name), indent=2, ensure_ascii=False))
     return 0

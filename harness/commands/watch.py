@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.errors import HarnessError, TargetUnavailable, UsageError
-from harness.output import document, format_option, guarded, print_document
+from harness.output import document, error_fields, format_option, guarded, print_document
 
 if TYPE_CHECKING:
     from harness.lamp_watch import Change
@@ -42,28 +42,37 @@ def command(
     what is wrong about a NOTIFY. Needs no right on the API: Kazoo lets anybody watch. Ctrl-C ends
     the subscriptions.
     """
+    if login is not None and ":" not in login:
+        raise UsageError(f"--as {login}: USER:PASSWORD is wanted")
     place = _place(target_file, edge, realm, bind)
+    if not place["realm"] and all(each.lower().startswith("sip:") for each in presentities):
+        # whose realm the watcher is of matters to nobody then
+        place["realm"] = presentities[0].partition("@")[2].partition(";")[0]
+    if not place["realm"]:
+        raise UsageError("the realm of the account is not known", "say --realm, or give whole sip: URIs")
     uris = [each if each.lower().startswith("sip:") else f"sip:{each}@{place['realm']}" for each in presentities]
     changes: list[Change] = []
 
     def report(change: Change) -> None:
-        changes.append(change)
         if format_ == "text":
             _show(change)
+        else:
+            changes.append(change)
 
     if format_ == "text":
         click.echo(f"watching {', '.join(uris)} at {place['edge'][0]}:{place['edge'][1]}; Ctrl-C ends it", err=True)
     active = asyncio.run(_watch(place, uris, login, event, duration, report))
+    nothing = TargetUnavailable(f"nothing could be watched at {place['edge'][0]}:{place['edge'][1]}")
     if format_ == "json":
         shown = [
             {"t": round(each.t, 6), "presentity": each.presentity, "kind": each.kind, "text": each.text}
             for each in changes
         ]
-        code = 0 if active else 7
-        print_document(document("watch", code, presentities=uris, event=event, changes=shown))
+        code, error = (0, {}) if active else (nothing.exit_code, {"error": error_fields(nothing)})
+        print_document(document("watch", code, presentities=uris, event=event, changes=shown, **error))
         return code
     if not active:
-        raise TargetUnavailable(f"nothing could be watched at {place['edge'][0]}:{place['edge'][1]}")
+        raise nothing
     return 0
 
 
@@ -82,8 +91,6 @@ def _place(target_file: Path | None, edge: str | None, realm: str | None, bind: 
         except ValueError as error:
             raise UsageError(f"--edge {edge}: host:port is wanted") from error
         found = {"edge": edges.address, "realm": realm, "bind": bind or "127.0.0.1"}
-    if not found["realm"]:
-        raise UsageError("the realm of the account is not known", "say --realm, or give whole sip: URIs and any realm")
     return found
 
 
@@ -97,6 +104,16 @@ async def _watch(
 
     user, _, password = (login or "ringproof:").partition(":")
     loop = asyncio.get_running_loop()
+    gone: list[BrokenPipeError] = []
+
+    def tell(change: Change) -> None:
+        try:
+            report(change)
+        except BrokenPipeError as error:
+            # whoever reads our output has gone: take leave of the server, too
+            gone.append(error)
+            task.cancel()
+
     task = asyncio.ensure_future(
         watch(
             SocketWire(loop),
@@ -108,25 +125,26 @@ async def _watch(
             presentities=uris,
             event=event,
             duration_s=duration,
-            report=report,
+            report=tell,
         )
     )
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, task.cancel)
     try:
-        return await task
-    except asyncio.CancelledError:
-        return set(uris)
+        active = await task
     except SipSyntaxError as error:
         raise UsageError(f"{error}", "an extension such as 1001, or sip:1001@realm") from error
     except OSError as error:
         raise HarnessError(f"cannot open an address at {place['bind']}: {error.strerror}") from error
+    if gone:
+        raise gone[0]
+    return active
 
 
 def _show(change: Change) -> None:
     from reports.words import plain
 
-    word = {"lamp": "", "law": "law broken: ", "subscription": "subscription "}[change.kind]
+    word = {"lamp": "", "law": "law broken: "}.get(change.kind, f"{change.kind} ")
     styles = {"ringing": "yellow", "busy": "red", "off": "green"}
     text = click.style(plain(change.text), fg=styles.get(change.text) if change.kind == "lamp" else "magenta")
     click.echo(f"{change.t:10.3f}  {plain(change.presentity):<32} {word}{text}")
