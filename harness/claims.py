@@ -357,7 +357,9 @@ class WireClaim(Claim):
             self._unproved(closing)
             return
         self.closing = closing
-        decisive = [*(each.n for each in self.found), closing.control, closing.fence]
+        # of "at most" so many none has to come
+        needed = [each.n for each in self.found] if self.least else []
+        decisive = [*needed, closing.control, closing.fence]
         self.settle(State.MET, actual=self._say_found(), decisive=decisive)
 
     def _unproved(self, why: str) -> None:

@@ -328,6 +328,12 @@ def test_every_message_of_an_exact_count_is_decisive() -> None:
         assert play.judged(without=n).verdict is not PASS
 
 
+def test_no_message_of_an_at_most_is_decisive() -> None:
+    play = Play().control().stimulus().claim(least=0, most=1)
+    play.message(notify())
+    play.fence().wait(0.1).closed().end().rests()
+
+
 def test_two_phones_do_not_close_each_others_counts() -> None:
     def play() -> Play:
         play = Play({"1": ["C-1"], "2": ["C-1"]}).control().control(phone="lobby").stimulus()
