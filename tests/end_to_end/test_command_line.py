@@ -25,7 +25,7 @@ MISTAKES: dict[str, tuple[bytes, str, str, str]] = {
     "wrong type": (HEAD.encode() + b"  - wait: soon\n", "6:11", "steps.0.wait: a duration such as 2s", ""),
     "unknown phone": (HEAD.encode() + b"  - register: desc\n", "6:5", "unknown phone 'desc'", "did you mean 'desk'?"),
     "bad YAML": (HEAD.encode() + b"  - mark: a: b\n", "6:12", "is not YAML: mapping values", "needs quotes"),
-    "Jinja error": (HEAD.encode() + b"  - request: GET /{{ desk.ulr }}\n", "6:5", "desk has no 'ulr'; it has address, aor", ""),
+    "Jinja error": (HEAD.encode() + b"  - request: GET /{{ desk.ulr }}\n", "6:5", "has no 'ulr'; it has address", ""),
     "Jinja syntax": (HEAD.encode() + b"  - request: GET /{{ desk.url }\n", "6:5", "Jinja2: ", ""),
     "not UTF-8": (HEAD.encode() + b"  - mark: caf\xe9\n", "6:14", "is not UTF-8", "save the file as UTF-8"),
     "empty": (b"", "1:1", "holds no scenario", "ringproof new NAME writes an example"),
