@@ -20,6 +20,7 @@ COMMANDS = {
     "report": "Judge a Record on disk again.",
     "show": "Show a case of a Record: its ladder and its lamps.",
     "diff": "What changed from one run to another.",
+    "bench": "Measure our phones beside SIPp.",
     "schema": "Print a JSON Schema.",
 }
 """Every command and its one line in the help."""

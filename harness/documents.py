@@ -448,6 +448,37 @@ class WatchDocument(Head):
     changes: list[WatchedChange]
 
 
+class BenchRow(_Document):
+    """What one work costs: medians over the rounds, ours and the peer's; null without a peer.
+
+    `unit` us: CPU microseconds for each, the start of the process included; B: octets; 1/s: per second of CPU; s:
+    seconds by the clock. `ratio` is the peer's over ours: from 1 on ours costs less. `spread` is how far our rounds are
+    apart, as a share of their median; ranges are lowest and highest. `help` and `list` have a bare Python as peer.
+    """
+
+    work: str
+    unit: Literal["us", "B", "1/s", "s"]
+    ours: float
+    peer: float | None
+    ours_us: float | None
+    peer_us: float | None
+    ratio: float | None
+    spread: float
+    ours_range: list[float]
+    peer_range: list[float] | None
+    ratio_range: list[float] | None
+    target: str
+
+
+class BenchDocument(Head):
+    """`ringproof bench --format json`. `peer` is null where nothing was compared with SIPp."""
+
+    peer: str | None
+    rounds: int
+    quick: bool
+    rows: list[BenchRow]
+
+
 PRINTED: dict[str, Any] = {
     "run": RunDocument | ErrorDocument,
     "list": ListDocument | MutantsDocument | ErrorDocument,
@@ -457,5 +488,6 @@ PRINTED: dict[str, Any] = {
     "show": ShowDocument | ErrorDocument,
     "phones": PhonesDocument | ErrorDocument,
     "watch": WatchDocument | ErrorDocument,
+    "bench": BenchDocument | ErrorDocument,
 }
 """What each command prints with `--format json`."""

@@ -63,6 +63,9 @@ class Plan:
     first: int = 0
     """The number of the first phone, among those of all processes."""
 
+    at_once: int = 0
+    """How many outcomes may be awaited at the same time; 0: a second's worth."""
+
 
 @dataclass(slots=True)
 class _Seat:
@@ -98,6 +101,7 @@ class Swarm:
         self._to_watch: deque[_Seat] = deque()
         self._to_call: deque[_Seat] = deque()
         self._awaited = 0
+        self._registered = 0
         self._leaving = False
         self._changed = asyncio.Event()
 
@@ -121,11 +125,12 @@ class Swarm:
     async def _pace(self) -> None:
         """Begin what is to be begun, at the rate, with a second's worth on its way at most."""
         rate = self._plan.rate
+        at_once = self._plan.at_once or max(int(rate), 1)
         started, begun = self._clock.time(), 0
         while True:
             now = self._clock.time()
             due = int((now - started) * rate) + 1 - begun
-            room = min(due, max(int(rate), 1) - self._awaited)
+            room = min(due, at_once - self._awaited)
             for _ in range(max(room, 0)):
                 if not self._begin_one():
                     # what was not used up is not saved up
@@ -179,6 +184,12 @@ class Swarm:
         to_come = len(self._plan.members) - len(self._seats)
         return to_come + self._awaited + len(self._to_register) + len(self._to_watch) + len(self._to_call)
 
+    async def everybody(self) -> None:
+        """Wait until everybody is registered."""
+        while self._registered < len(self._plan.members):
+            self._changed.clear()
+            await self._changed.wait()
+
     def settled(self) -> None:
         """Everybody is there: from now on memory should not grow."""
         self._sums.memory_full = resident()
@@ -187,7 +198,7 @@ class Swarm:
         """How things stand."""
         sums = self._sums
         seats = self._seats.values()
-        sums.registered = sum(seat.registered for seat in seats)
+        sums.registered = self._registered
         sums.watching = sum(seat.watched for seat in seats)
         if not self._leaving:
             sums.lost = sum(not seat.registered and seat.began > 0 for seat in seats)
@@ -227,7 +238,7 @@ class Swarm:
                         await self._changed.wait()
                 except TimeoutError:
                     continue
-        return sum(seat.registered for seat in self._seats.values())
+        return self._registered
 
     def close(self) -> None:
         """Take everybody off the wire."""
@@ -295,9 +306,10 @@ class Swarm:
         seat = self._seats[phone]
         first = not seat.registered
         seat.registered = changed.state == "registered"
+        self._registered += seat.registered - (not first)
+        self._changed.set()
         if self._leaving:
             seat.gone = not seat.registered
-            self._changed.set()
         elif seat.registered:
             if first:
                 self._awaited -= 1

@@ -23,9 +23,9 @@ class SharedWire:
     An `open` that nobody has joined for gets an address of its own (RTP). What names no phone is counted as `astray`.
     """
 
-    def __init__(self, wire: Wire, host: str) -> None:
+    def __init__(self, wire: Wire, host: str, port: int = 0) -> None:
         self._wire = wire
-        self._socket = wire.open(self._received, host)
+        self._socket = wire.open(self._received, host, port)
         self._by_user: dict[bytes, Receive] = {}
         self._by_prefix: dict[bytes, Receive] = {}
         self._next: tuple[bytes, bytes] | None = None
