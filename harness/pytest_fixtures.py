@@ -38,8 +38,8 @@ class Outcomes:
 def conversing(request: pytest.FixtureRequest) -> Iterator[Conversing]:
     """A case for one test: begun with the first fixture, ended, cleaned up and judged with the last."""
     node, config = request.node, request.config
-    if not config.pluginmanager.has_plugin("ringproof outcomes"):
-        config.pluginmanager.register(Outcomes(), "ringproof outcomes")
+    if not config.pluginmanager.has_plugin("ringproof-outcomes"):
+        config.pluginmanager.register(Outcomes(), "ringproof-outcomes")
     run = run_of(request.session, [])
     case = _case_of(node, run)
     conversation = Conversation(virtual=is_virtual(config))
