@@ -52,6 +52,8 @@ class Unsolicited(StrEnum):
     """Whether a new contact is told its message waiting state unasked."""
 
     SENT = "sent"
+    EACH = "each"
+    """And so is whoever is registered then, after each REGISTER that had to prove itself (recorded)."""
     NEVER = "never"
 
 

@@ -57,7 +57,7 @@ from reference_server.behaviour_presence import (
     ResetShows,
     Setting,
 )
-from reference_server.behaviour_registrar import AddressRealm, BrokenType, Capacity, ShortExpires
+from reference_server.behaviour_registrar import AddressRealm, BrokenType, Capacity, ShortExpires, Unsolicited
 from reference_server.rules import Carrier, Gate, KnownSource, Rules, Span, Version
 
 _TOKENS = (Carrier.HEADER, Carrier.PARAMETER)
@@ -201,6 +201,7 @@ V4_3 = _changed(
         "known_source": KnownSource.TRUSTED,
         "min_expires": 60,
         "default_expires": None,
+        "message_waiting": Unsolicited.EACH,
         "broken_type": BrokenType.DROPPED,
         "patience_s": 3.45,
     },

@@ -91,7 +91,8 @@ class Registrar:
         def conclude(then: float) -> None:
             try:
                 device = self._authenticate(credentials, aor)
-                self._save(key, request, aor, device, bindings, way(request, source, transport, "path"), then)
+                route, proved = way(request, source, transport, "path"), credentials is not None
+                self._save(key, request, aor, device, bindings, route, then, proved=proved)
             except Rejected as rejected:
                 self._reject(key, request, transport, rejected, then)
 
@@ -209,6 +210,8 @@ class Registrar:
         bindings: list[Binding],
         route: Route,
         now: float,
+        *,
+        proved: bool,
     ) -> None:
         known = self._registrations.current(aor, now)
         for contact in known:
@@ -247,8 +250,11 @@ class Registrar:
             to_tag=f"{self._runtime.hex(32)}-{self._runtime.hex(8)}",
         )
         self._runtime.wire.respond(key, data, route.transport, now)
-        if self._rules.message_waiting is Unsolicited.SENT and device.document.get("mwi_unsolicited_updates"):
-            for contact in fresh:
+        told = fresh
+        if self._rules.message_waiting is Unsolicited.EACH and proved and not fresh:
+            told = self._registrations.current(aor, now)[-1:]
+        if self._rules.message_waiting is not Unsolicited.NEVER and device.document.get("mwi_unsolicited_updates"):
+            for contact in told:
                 self._notifier.message_waiting(aor, contact, now)
 
     def _unregister(self, aor: Aor, uri: str, now: float) -> None:

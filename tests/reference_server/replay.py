@@ -55,10 +55,10 @@ def recording(release: str) -> tuple[dict[str, str], tuple[dict[str, Any], ...]]
 class World:
     """The system that was recorded: three accounts, the devices a to d, s, p and w, two that never register."""
 
-    def __init__(self, release: str, exchange: dict[str, Any]) -> None:
+    def __init__(self, release: str, exchange: dict[str, Any], profile: str = "") -> None:
         # a race was won or lost, as was recorded
         won = any(phone == "ph_s" for _, phone, *_ in exchange.get("sip", ()))
-        self.bench = Bench(changed(PROFILES[release], sync__race_won=float(won)))
+        self.bench = Bench(changed(PROFILES[profile or release], sync__race_won=float(won)))
         self.exchange = exchange
         self.phones: dict[str, Caller] = {}
         self.never: set[str] = set()
