@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from phones.sip.index import Message
 from phones.sip.message import response
+from reference_server.profiles import PROFILES
 from tests.reference_server.calling import Caller, cellphone, office, trunk
 from tests.reference_server.playbook import Bench, changed
 
@@ -75,11 +76,17 @@ def perform(bench: Bench, phones: list[Caller], step: tuple[object, ...]) -> Non
 
 
 @settings(max_examples=60)
-@given(st.lists(STEPS, max_size=25), st.sampled_from([(), (180,), (180, 200), (486,)]), st.booleans())
+@given(
+    st.lists(STEPS, max_size=25),
+    st.sampled_from([(), (180,), (180, 200), (486,)]),
+    st.booleans(),
+    st.sampled_from(sorted(PROFILES)),
+)
 def test_nothing_fails_and_nothing_is_left(
-    steps: list[tuple[object, ...]], picks_up: tuple[int, ...], broken: bool
+    steps: list[tuple[object, ...]], picks_up: tuple[int, ...], broken: bool, profile: str
 ) -> None:
-    bench = Bench(changed(registrar__line_breaks="passed") if broken else Bench().behaviour)
+    played = PROFILES[profile]
+    bench = Bench(changed(played, registrar__line_breaks="passed") if broken else played)
     phones = [*office(bench), trunk(bench, rules=[r"^(\d{7,})$"])]
     cellphone(bench)
     for phone in phones:

@@ -73,7 +73,7 @@ class Player:
         text = "\r\n".join([*lines, "", ""])
         call_id = _header(text, "Call-ID")
         credentials = _header(text, "Authorization")
-        if credentials:
+        if credentials and call_id in self.challenges:
             text = text.replace(credentials, self._credentials(credentials, self.challenges[call_id]))
         if ";tag=" in _header(text, "To"):
             text = text.replace(f"To: {_header(text, 'To')}", f"To: {self.dialogs[call_id]}")
