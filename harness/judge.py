@@ -113,12 +113,23 @@ class CaseJudge:
         if event["direction"] == "out":
             phone.sent.append(arrival)
             if arrival.message is not None and event["seen"] == "new":
-                phone.lamps.sent(event, arrival.message)
+                self._sent(phone, arrival, arrival.message)
         else:
             self._arrived(phone, arrival)
         for claim in self._claims.values():
             if isinstance(claim, OrderClaim):
                 claim.look()
+
+    def _sent(self, phone: PhoneHistory, arrival: Arrival, message: Message) -> None:
+        phone.lamps.sent(arrival.event, message)
+        if message.method not in ("SUBSCRIBE", "NOTIFY"):
+            return
+        name = arrival.event["phone"]
+        for claim in self._claims.values():
+            if isinstance(claim, LampClaim | LawClaim) and claim.spec["phone"] == name:
+                claim.look()
+            elif isinstance(claim, SubscriptionClaim):
+                claim.notified(name, phone)
 
     def _arrived(self, phone: PhoneHistory, arrival: Arrival) -> None:
         event, name = arrival.event, arrival.event["phone"]
@@ -127,16 +138,11 @@ class CaseJudge:
             call_id = arrival.message.call_id
             if call_id not in self._trace:
                 self._trace.append(call_id)
-        taken = arrival.message is not None and _reached(arrival)
-        if taken and arrival.message is not None:
+        if arrival.message is not None and arrival.message.is_request and _reached(arrival):
             phone.lamps.received(event, arrival.message)
         for claim in self._claims.values():
             if isinstance(claim, WireClaim) and claim.spec["phone"] == name:
                 claim.arrival(arrival)
-            elif isinstance(claim, LampClaim | LawClaim) and taken and claim.spec["phone"] == name:
-                claim.look()
-            elif isinstance(claim, SubscriptionClaim) and taken:
-                claim.notified(name, phone)
 
     def _on_media(self, event: Event, data: bytes) -> None:
         if event["direction"] != "in":

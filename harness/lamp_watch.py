@@ -53,12 +53,12 @@ class LampWatch:
         if heard.kind == "new" and heard.message is not None and heard.message.is_request:
             self._count += 1
             self.lamps.received({"n": self._count, "t": now - self.started}, heard.message)
-            self._tell(now)
 
     def sent(self, phone: str, sent: Transmit, local: Address, now: float) -> None:
         """The phone sent a message."""
-        if sent.kind == "new" and sent.data.startswith(b"SUBSCRIBE "):
+        if sent.kind == "new" and sent.data.startswith((b"SUBSCRIBE ", b"SIP/2.0 ")):
             self.lamps.sent({"n": self._count, "t": now - self.started}, Message.parse(sent.data))
+            self._tell(now)
 
     def changed(self, phone: str, changed: Changed, contact: Address, now: float) -> None:
         """The registration changed."""

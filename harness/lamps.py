@@ -40,20 +40,30 @@ class Subscription:
     """Numbers of the NOTIFYs that were taken in."""
     broken: list[tuple[int, str]] = field(default_factory=list)
     """Laws that NOTIFYs broke: number of the event, and which."""
+    cseq: int = -1
+    """The highest CSeq of its NOTIFYs."""
     forgotten: bool = False
     """Whether the phone lost it without a word: what still comes for it is nobody's."""
 
 
 class PhoneLamps:
-    """The lamps of one phone. The newest subscription to a presentity is what its key shows."""
+    """The lamps of one phone. The newest subscription to a presentity is what its key shows.
+
+    A NOTIFY is taken in when the phone answers it: one that belongs to no dialog of its own it refuses, and shows
+    nothing of it.
+    """
 
     def __init__(self) -> None:
+        self._unanswered: dict[tuple[str, int], tuple[Event, Message]] = {}
         self._by_call_id: dict[str, Subscription] = {}
         self._newest: dict[tuple[str, str], Subscription] = {}
         self._tracks: dict[tuple[str, str], list[Point]] = {}
 
     def sent(self, event: Event, message: Message) -> None:
-        """A request of the phone: a SUBSCRIBE with a Call-ID of its own begins a subscription."""
+        """A message of the phone: a SUBSCRIBE with a Call-ID of its own begins a subscription."""
+        if not message.is_request:
+            self._answer(message)
+            return
         if message.method != "SUBSCRIBE" or message.call_id in self._by_call_id:
             return
         package = (message.get("event") or "").partition(";")[0].strip()
@@ -65,10 +75,21 @@ class PhoneLamps:
             self._show(event, subscription)
 
     def received(self, event: Event, message: Message) -> None:
-        """A NOTIFY that reached the phone and was not forgotten."""
+        """A request that reached the phone and was not forgotten."""
         subscription = self._by_call_id.get(message.call_id)
-        if subscription is None or subscription.forgotten or message.method != "NOTIFY" or not message.is_request:
+        if subscription is not None and not subscription.forgotten and message.method == "NOTIFY":
+            self._unanswered[message.call_id, message.cseq] = (event, message)
+
+    def _answer(self, answer: Message) -> None:
+        """The phone answers a NOTIFY: 2xx when it takes it, 500 when one with a higher CSeq was there before."""
+        event, message = self._unanswered.pop((answer.call_id, answer.cseq), (None, None))
+        subscription = self._by_call_id.get(answer.call_id)
+        if event is None or message is None or subscription is None or answer.method != "NOTIFY":
             return
+        late = answer.status == 500 and message.cseq <= subscription.cseq
+        if not 200 <= answer.status < 300 and not late:
+            return
+        subscription.cseq = max(subscription.cseq, message.cseq)
         seen = subscription.lamp.notify(message)
         subscription.notifies.append(event["n"])
         if seen.broken:

@@ -355,12 +355,17 @@ class Play:
         over: str = "",
         seen: str = "new",
         contact: str = "current",
+        answer: int = 200,
     ) -> int:
-        """A NOTIFY in which the lamp is `state`, the next of its subscription."""
+        """A NOTIFY in which the lamp is `state`, the next of its subscription, and the answer of the phone."""
         number = self._notifies.get(call_id, 0) + 1 if number is None else number
         self._notifies[call_id] = max(self._notifies.get(call_id, 0), number)
         data = lamp_notify(state, number, call_id=call_id, version=version, over=over)
-        return self.message(data, phone=phone, seen=seen, contact=contact)
+        n = self.message(data, phone=phone, seen=seen, contact=contact)
+        if answer and contact == "current":
+            kind = "retransmission" if seen == "retransmission" else "new"
+            self.message(answered(data, answer), phone=phone, direction="out", seen=kind)
+        return n
 
     def subscription(
         self,

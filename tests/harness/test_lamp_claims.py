@@ -230,6 +230,24 @@ def test_what_the_phone_did_not_take_is_not_shown(seen: str) -> None:
     assert play.wait(3).expired().end().verdict is FAIL
 
 
+@pytest.mark.parametrize("answer", [481, 500, 400, 0])
+def test_what_the_phone_refused_is_not_shown(answer: int) -> None:
+    play = watching().becomes("ringing")
+    play.shows("ringing", answer=answer)
+    assert play.wait(3).expired().end().verdict is FAIL
+    play = watching().stays("off")
+    play.shows("ringing", answer=answer)
+    assert closed(play).end().verdict is PASS
+
+
+def test_a_notify_is_shown_when_the_phone_has_taken_it() -> None:
+    play = watching().becomes("ringing").wait(0.1)
+    n = play.shows("ringing")
+    assert play.end().judged().decisive == (n,)
+    answer = next(event["n"] for event, data in play.events if event["n"] > n and data)
+    assert play.judged(without=answer).verdict is not PASS
+
+
 def test_what_came_to_an_address_that_the_phone_has_left_is_not_shown() -> None:
     play = watching().becomes("ringing")
     play.shows("ringing", contact="former")

@@ -38,6 +38,17 @@ def test_a_broken_law(more: dict[str, Any], said: str) -> None:
     assert closed(play).end().verdict is FAIL, "what comes behind the claim's beginning counts, too"
 
 
+def test_a_notify_that_the_phone_found_too_old_breaks_a_law() -> None:
+    play = call(watching(), "ringing")
+    play.shows("off", number=1, version=9, answer=500)
+    verdict = closed(play.claim("1", "laws")).end().judged()
+    assert (verdict.verdict, verdict.why) == (FAIL, "CSeq 1 after 2")
+    # whatever else it answers 500 for tells nothing
+    play = call(watching(), "ringing")
+    play.shows("off", number=9, answer=500)
+    assert closed(play.claim("1", "laws")).end().verdict is PASS
+
+
 def test_nothing_follows_the_end() -> None:
     play = watching()
     play.shows("off", over="timeout")
@@ -121,6 +132,12 @@ def test_a_notify_that_the_phone_did_not_take_does_not_count(seen: str, contact:
     assert subscribing().subscribe(seen=seen, contact=contact).wait(5).expired().end().verdict is FAIL
 
 
+def test_a_notify_that_the_phone_refused_does_not_count() -> None:
+    play = subscribing().subscribe("")
+    play.shows("off", answer=481)
+    assert play.wait(5).expired().end().verdict is FAIL
+
+
 def test_what_comes_behind_its_step_is_not_its_own() -> None:
     play = subscribing().subscribe("").step(name="1")
     play.shows("off")
@@ -146,7 +163,7 @@ def test_the_response_that_decided_has_to_be_there() -> None:
     assert play.verdict is INCONCLUSIVE
     # the response to the first SUBSCRIBE is not the one to the refresh
     play = Play().subscribe().claim("1", "subscription").subscribe().step().end()
-    answers = [event["n"] for event, data in play.events if data.startswith(b"SIP/2.0 200")]
+    answers = [event["n"] for event, data in play.events if data.startswith(b"SIP/2.0 200") and b"SUBSCRIBE" in data]
     assert play.judged(without=answers[1]).verdict is INCONCLUSIVE
 
 
