@@ -503,6 +503,9 @@ class CaseRun:
         body = _body(step, variables)
 
         async def exchange() -> ApiAnswer:
+            for _ in range(step.times - 1):
+                again = self._api.identifier(at.number)
+                await self._api.exchange(method, url, list(headers), body, "repeated", at.number, again)
             answer = await self._api.exchange(method, url, headers, body, "stimulus", at.number, identifier)
             self._after(method, path, token, answer, parsed(answer.body))
             return answer

@@ -66,6 +66,7 @@ LACKS: Mapping[Feature, tuple[str, ...]] = {
     "check-sync event": ("documented", "3.20", "3.22", "5.0"),
     "throttle": ("documented", "5.0"),
     "minimum expiry": ("documented", "3.20", "3.22"),
+    "tokens that expire": ("documented", "3.20", "3.22"),
 }
 """Feature to the profiles, or the API versions of them, that have no such thing. The page (`documented`) has what it
 speaks of, and what all releases have."""

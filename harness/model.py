@@ -82,6 +82,7 @@ Feature = Literal[
     "check-sync event",
     "throttle",
     "minimum expiry",
+    "tokens that expire",
 ]
 """What a Kazoo may not have; `harness.habits` says which has what."""
 Needs = Annotated[

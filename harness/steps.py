@@ -289,6 +289,7 @@ class Request(Step):
     token: str | None = Field("own", description="own, other, parent, child, none, or a text to be sent as the token")
     token_in: Literal["header", "query"] = "header"
     api: Literal["v1", "v2"] | None = Field(None, description="instead of the matrix' version")
+    times: int = Field(1, ge=1, le=1000, description="sent so often, one after the other; the last is what counts")
     reply: Reply | None = None
     save: dict[str, str] = Field(default_factory=dict, description="name to dotted path of the reply")
     clauses: list[str] = Field(default_factory=list, description="clauses that the reply proves; default all")
