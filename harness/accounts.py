@@ -195,7 +195,9 @@ class Tenancy:
         }
         wanted = merge(document, fields)
         sip = wanted["sip"]
-        device = Device(account, "", Identity(sip["username"], sip["password"], sip.get("realm", account.realm)), wanted, {})
+        device = Device(
+            account, "", Identity(sip["username"], sip["password"], sip.get("realm", account.realm)), wanted, {}
+        )
         await self.create(device)
         if username == sip["username"]:
             self._unique[f"/v2/accounts/{account.id}/devices/{device.id}"] = device

@@ -36,6 +36,8 @@ class Trial:
     source: str = ""
     note: str = ""
     cases: tuple[str, ...] = ()
+    profile: str = "documented"
+    """The Kazoo that is expected."""
     equivalent: str = ""
 
 
@@ -81,9 +83,9 @@ def attempt(trial: Trial, *, virtual: bool = True, seed: int = 1) -> Outcome:
     real = not virtual or _needs_sockets(trial)
     chosen = [case for case in _suite() if not trial.cases or case.address in trial.cases]
     first = [case for case in chosen if set(case.clauses()) & set(trial.must_break)] if trial.must_break else chosen
-    broke, error = _run(trial.behaviour, first, real=real, seed=seed)
+    broke, error = _run(trial, first, real=real, seed=seed)
     if trial.must_break and not error and not set(broke) & set(trial.must_break):
-        rest, error = _run(trial.behaviour, [case for case in chosen if case not in first], real=real, seed=seed)
+        rest, error = _run(trial, [case for case in chosen if case not in first], real=real, seed=seed)
         broke = {**rest, **broke}
     return Outcome(trial, broke, round(time.monotonic() - began, 3), error)
 
@@ -94,11 +96,13 @@ def _needs_sockets(trial: Trial) -> bool:
     return bool(trial.must_break) and all(known[name].encrypted for name in trial.must_break if name in known)
 
 
-def _run(behaviour: Behaviour, cases: Sequence[Case], *, real: bool, seed: int) -> tuple[dict[str, list[str]], str]:
+def _run(trial: Trial, cases: Sequence[Case], *, real: bool, seed: int) -> tuple[dict[str, list[str]], str]:
     if not cases:
         return {}, ""
     with tempfile.TemporaryDirectory(prefix="ringproof-") as folder:
-        options = Options(out=Path(folder), behaviour=behaviour, virtual=not real, seed=seed)
+        options = Options(
+            out=Path(folder), behaviour=trial.behaviour, profile=trial.profile, virtual=not real, seed=seed
+        )
         result = Engine(list(cases), options).run()
     broke: dict[str, list[str]] = {}
     for case in result.verdicts:

@@ -1,4 +1,4 @@
-"""What a mutant is, and how one is made from `documented`."""
+"""What a mutant is, and how one is made from a profile."""
 
 from __future__ import annotations
 
@@ -21,17 +21,21 @@ class Mutant:
     must_break: Clauses
     source: str
     note: str
+    profile: str = "documented"
+    """The Kazoo that it is, but for that."""
 
 
-def rule_changed(name: str, rule: str, value: Any, must_break: Clauses, source: str, note: str) -> Mutant:
-    """`documented` with `rule`, named `chapter.rule`, set to `value`."""
-    documented = PROFILES["documented"].model_dump(mode="json")
+def rule_changed(
+    name: str, rule: str, value: Any, must_break: Clauses, source: str, note: str, profile: str = "documented"
+) -> Mutant:
+    """`profile` with `rule`, named `chapter.rule`, set to `value`."""
+    rules = PROFILES[profile].model_dump(mode="json")
     chapter, _, field = rule.partition(".")
-    documented[chapter][field] = value
-    return Mutant(name, Behaviour.model_validate(documented), must_break, source, note)
+    rules[chapter][field] = value
+    return Mutant(name, Behaviour.model_validate(rules), must_break, source, note, profile)
 
 
-def faulty(name: str, fault: Fault, must_break: Clauses, source: str, note: str) -> Mutant:
-    """`documented` with one fault added."""
-    behaviour = PROFILES["documented"].model_copy(update={"faults": (fault,)})
-    return Mutant(name, behaviour, must_break, source, note)
+def faulty(name: str, fault: Fault, must_break: Clauses, source: str, note: str, profile: str = "documented") -> Mutant:
+    """`profile` with one fault added."""
+    behaviour = PROFILES[profile].model_copy(update={"faults": (fault,)})
+    return Mutant(name, behaviour, must_break, source, note, profile)

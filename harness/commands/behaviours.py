@@ -31,6 +31,13 @@ def behaviour_options(command: Command) -> Command:
     return command
 
 
+def expected_profile(profile: str, mutant: str | None) -> str:
+    """The Kazoo that is expected: as it is said, else the one that the mutant is made from. Raises UsageError."""
+    from reference_server.mutants import MUTANTS
+
+    return MUTANTS[mutant].profile if mutant in MUTANTS and profile == "documented" else profile
+
+
 def chosen_behaviour(profile: str, mutant: str | None, file: Path | None) -> Behaviour:
     """The behaviour that the options name. Raises UsageError."""
     from harness.yaml_file import did_you_mean

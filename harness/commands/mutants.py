@@ -83,7 +83,9 @@ def _chosen(selectors: tuple[str, ...]) -> list[Trial]:
             hint = did_you_mean(selector, MUTANTS) or "`ringproof mutants --list` shows all"
             raise UsageError(f"no mutant is selected by {selector!r}", hint)
     return [
-        Trial(mutant.name, mutant.behaviour, tuple(mutant.must_break), mutant.source, mutant.note)
+        Trial(
+            mutant.name, mutant.behaviour, tuple(mutant.must_break), mutant.source, mutant.note, profile=mutant.profile
+        )
         for name, mutant in MUTANTS.items()
         if not selectors or any(fits(name, selector) for selector in selectors)
     ]

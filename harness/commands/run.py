@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from harness.commands.behaviours import behaviour_options, chosen_behaviour
+from harness.commands.behaviours import behaviour_options, chosen_behaviour, expected_profile
 from harness.commands.exporting import export_options, print_problems, put, write_exports
 from harness.errors import HarnessError, UsageError
 from harness.output import document, error_fields, format_option, guarded, print_document
@@ -95,6 +95,7 @@ def command(
     if witness and time_ == "virtual":
         raise UsageError("--witness needs a real wire: there is none in --time virtual")
     rules = chosen_behaviour(profile, mutant, behaviour)
+    profile = expected_profile(profile, mutant)
     target = load_target(Path(target_name)) if live else None
     if target is not None and target.api.https is not None:
         from harness.http_api import tls_context

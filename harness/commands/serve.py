@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from harness.commands.behaviours import behaviour_options, chosen_behaviour
+from harness.commands.behaviours import behaviour_options, chosen_behaviour, expected_profile
 from harness.output import format_option, guarded
 
 
@@ -44,6 +44,7 @@ def command(
     Ctrl-C or SIGTERM.
     """
     rules = chosen_behaviour(profile, mutant, behaviour)
+    profile = expected_profile(profile, mutant)
     if print_behaviour:
         click.echo(rules.model_dump_json(indent=2))
         return 0

@@ -12,15 +12,15 @@ import pytest
 
 from harness.cli import main
 from harness.engine import RunResult
-from harness.loader import Case, load_cases, shipped
+from harness.loader import Case
 from reports.record import Record, read_record
-from tests.end_to_end.support import Done, Outside, line_of, run, started
+from tests.end_to_end.support import Done, Outside, line_of, of_the_page, run, started
 
 
 @pytest.fixture(scope="session")
 def suite() -> list[Case]:
-    """Every shipped case."""
-    return load_cases(shipped())
+    """Every shipped case but those about what the page does not have."""
+    return of_the_page()
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
 from harness.engine import Engine, Options, RunResult
-from harness.loader import Case
+from harness.habits import lacking
+from harness.loader import Case, load_cases, shipped
 from harness.verdicts import Verdict
 from reference_server.behaviour import Behaviour
 from reference_server.profiles import PROFILES
@@ -32,6 +33,11 @@ GOOD = (Verdict.PASS, Verdict.UNCLEAR)
 def environment(**more: str) -> dict[str, str]:
     """The environment of a command: no terminal, this checkout."""
     return {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "COLUMNS": "200", **more}
+
+
+def of_the_page() -> list[Case]:
+    """The shipped cases, but for those about what only some release has."""
+    return [case for case in load_cases(shipped()) if not lacking(case.scenario.needs, "documented", case.api)]
 
 
 @dataclass(frozen=True)

@@ -23,10 +23,12 @@ IN_MEMORY = [name for name in MUTANTS if name != "https-on-paper"]
 def test_a_mutant_is_red_in_virtual_time(name: str, tmp_path: Path) -> None:
     mutant = MUTANTS[name]
     cases = [case for case in load_cases(shipped()) if set(case.clauses()) & set(mutant.must_break)]
-    result = run(cases, tmp_path, behaviour=mutant.behaviour)
+    result = run(cases, tmp_path, behaviour=mutant.behaviour, profile=mutant.profile)
     assert result.error == ""
-    failed = {each.clause for case in result.verdicts for each in case.clauses if each.verdict is Verdict.FAIL}
-    assert failed >= set(mutant.must_break)
+    broken = (Verdict.FAIL, Verdict.NON_STRICT)
+    failed = {each.clause for case in result.verdicts for each in case.clauses if each.verdict in broken}
+    # what is encrypted shows on sockets only
+    assert failed >= {name for name in mutant.must_break if not catalogue()[name].encrypted}
     for case in result.verdicts:
         if case.verdict is Verdict.FAIL:
             assert case.rule

@@ -9,16 +9,17 @@ import pytest
 
 from harness.clauses import PROFILES, catalogue
 from harness.engine import RunResult
-from harness.loader import Case, select
+from harness.loader import Case, load_cases, select, shipped
 from harness.verdicts import Verdict
 from reference_server.profiles import PROFILES as PLAYED
 from tests.end_to_end.support import run
 
+EVERYTHING = load_cases(shipped())
 RED = (Verdict.ERROR, Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NON_STRICT)
 SEEDS = range(1, 21)
 
 
-def judged(profile: str, suite: list[Case], out: Path, seed: int = 1, played: str = "") -> RunResult:
+def judged(profile: str, out: Path, seed: int = 1, played: str = "", suite: list[Case] = EVERYTHING) -> RunResult:
     result = run(suite, out, behaviour=PLAYED[played or profile], profile=profile, seed=seed)
     assert (result.error, result.left, len(result.verdicts)) == ("", [], len(suite))
     return result
@@ -40,8 +41,8 @@ def broken_in(profile: str) -> set[str]:
 
 
 @pytest.mark.parametrize("profile", PROFILES)
-def test_a_profile_is_green_against_itself(profile: str, suite: list[Case], tmp_path: Path) -> None:
-    result = judged(profile, suite, tmp_path)
+def test_a_profile_is_green_against_itself(profile: str, tmp_path: Path) -> None:
+    result = judged(profile, tmp_path)
     assert of(result, *RED) == {}
     assert set(of(result, Verdict.KNOWN)) <= broken_in(profile)
     counted = Counter(each.verdict for each in result.verdicts)
@@ -52,21 +53,21 @@ def test_a_profile_is_green_against_itself(profile: str, suite: list[Case], tmp_
 @pytest.mark.prove
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("profile", PROFILES)
-def test_no_false_red_and_no_breakage_that_is_none(profile: str, suite: list[Case], tmp_path: Path) -> None:
+def test_no_false_red_and_no_breakage_that_is_none(profile: str, tmp_path: Path) -> None:
     seen: set[str] = set()
     for seed in SEEDS:
-        result = judged(profile, suite, tmp_path / str(seed), seed)
+        result = judged(profile, tmp_path / str(seed), seed)
         assert of(result, *RED) == {}, seed
         seen |= set(of(result, Verdict.KNOWN))
     assert seen == broken_in(profile)
 
 
-def test_documented_names_what_4_3_breaks(suite: list[Case], tmp_path: Path) -> None:
+def test_documented_names_what_4_3_breaks(tmp_path: Path) -> None:
     """The page held against 4.3: red is what 4.3 breaks, or never had, and nothing else.
 
     What can be asked for in another way only, as a presence reset, stays undecided: it is not passed.
     """
-    result = judged("documented", suite, tmp_path, played="4.3")
+    result = judged("documented", tmp_path, played="4.3")
     known = catalogue()
     broken = {
         name
@@ -81,8 +82,8 @@ def test_documented_names_what_4_3_breaks(suite: list[Case], tmp_path: Path) -> 
     assert {"PRES-01", "SYNC-02", "SYNC-12", "SYNC-16", "SYNC-18", "CALL-07", "CALL-21", "API-04", "SIP-18"} <= named
 
 
-def test_a_documented_server_is_not_called_4_3(suite: list[Case], tmp_path: Path) -> None:
+def test_a_documented_server_is_not_called_4_3(tmp_path: Path) -> None:
     """What a profile excuses is no more than it breaks: a server that keeps everything has nothing known."""
-    chosen = select(suite, ["SYNC-02", "CALL-21", "PID"])
-    result = judged("4.3", chosen, tmp_path, played="documented")
+    chosen = select(EVERYTHING, ["SYNC-02", "CALL-21", "PID"])
+    result = judged("4.3", tmp_path, played="documented", suite=chosen)
     assert of(result, Verdict.KNOWN) == {}

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from harness.judge import judge_record
-from harness.loader import Case, load_cases, select, shipped
+from harness.loader import Case, select
 from harness.verdicts import Verdict
 from reports.record import EVENTS, WIRE, Event, read_record
 from tests.end_to_end.conftest import Run
-from tests.end_to_end.support import GOOD, ringproof, run
+from tests.end_to_end.support import GOOD, of_the_page, ringproof, run
 
 SUBSET = (
     "path-two-contacts",
@@ -25,7 +25,7 @@ SUBSET = (
     "registration/challenge",
     "sync/flag-true[v2-http]",
 )
-ADDRESSES = [case.address for case in load_cases(shipped())]
+ADDRESSES = [case.address for case in of_the_page()]
 
 
 def test_everything_is_green(virtual: Run, suite: list[Case]) -> None:
