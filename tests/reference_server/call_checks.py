@@ -265,7 +265,7 @@ CALL_CHECKS: dict[str, Check] = {
     "CALL-07": call_07,
     "CALL-08": shows("?cid-number=5551234&cid-name=Ann", '"Ann" <sip:5551234'),
     "CALL-09": shows("?cid-name=Ann", '"Ann" <sip:1001'),
-    "CALL-10": shows("", '"unknown" <sip:1001'),
+    "CALL-10": shows("?cid-number=5551234", '"unknown" <sip:5551234'),
     "CALL-11": call_11,
     "CALL-12": shows("?cid-name=%22A%5C%22%20B", '"\\"A\\\\\\" B" <sip:1001'),
     "CALL-13": not_before((180, 486)),
