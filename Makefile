@@ -37,10 +37,11 @@ lint: $(STAMP) ## ruff and mypy alone
 prove: $(STAMP) ## tests against software that we did not write (first: make test-deps)
 	@$(BIN)/python -m pytest -m 'interop or prove' $(ARGS)
 
-test-deps: ## install what `make prove` talks to (Debian and its children; the only target that calls apt)
+test-deps: $(STAMP) ## install what `make prove` talks to (Debian and its children; the only target that calls apt)
 	@command -v apt-get >/dev/null || { echo 'make: test-deps knows only apt; install by hand: $(PEERS)' >&2; exit 1; }
 	$(SUDO) apt-get update -q
 	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $(PEERS) $(NPM)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check 'pysipp==0.1.0'
 
 schema: $(STAMP) ## regenerate scenarios/schema.json
 	@mkdir -p out

@@ -1,11 +1,13 @@
 """Peers: software that we did not write. A missing one is a skip that names it, and a failure under CI."""
 
+import importlib.util
 import json
 import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -20,6 +22,15 @@ REALM = "lab.example"
 @pytest.fixture
 def tshark() -> str:
     return peer("tshark")
+
+
+@pytest.fixture
+def sipp() -> str:
+    """SIPp and what drives it."""
+    program = peer("sipp")
+    if importlib.util.find_spec("pysipp") is None:
+        missing("pysipp is not installed (make test-deps)")
+    return program
 
 
 @pytest.fixture(scope="session")
@@ -55,8 +66,12 @@ def peer(program: str, *folders: str) -> str:
     """Return the path of `program`, looked for in `folders` too; without it skip the test, or fail it under CI."""
     path = shutil.which(program) or shutil.which(program, path=":".join(folders) or None)
     if path is None:
-        reason = f"{program} is not installed (make test-deps)"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
+        missing(f"{program} is not installed (make test-deps)")
     return path
+
+
+def missing(reason: str) -> NoReturn:
+    """Skip the test, or fail it under CI."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
