@@ -54,6 +54,9 @@ WITH_BYTES = frozenset({"message", "media"})
 """Kinds of events that point into wire.bin."""
 _FRAME = struct.Struct("<IQ")
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+_quoted = json.encoder.encode_basestring_ascii
+
 _OURS = frozenset({"n", "t", "kind", "case", "phone", "direction", "seen", "contact", "local", "remote", "state"})
 _OURS |= {"phase", "type", "role", "claim", "step", "clauses", "plan", "call_id", "event", "way"}
 """Keys of events whose values are words of ours and names of phones. The judge goes by them, so they are not masked."""
@@ -71,10 +74,11 @@ class RecordError(Exception):
 class RecordWriter:
     """Writes a Record into `folder`, which it makes. Raises RecordError when the disk refuses.
 
-    `consume` sees each event, masked as it was written, and the masked bytes of a message event.
+    `consume` sees each event, masked as it was written, and the masked bytes of a message event. `held` octets of each
+    file may wait in memory until `flush`: for who writes thousands of messages a second.
     """
 
-    def __init__(self, folder: Path, secrets: Secrets, consume: Consumer | None = None) -> None:
+    def __init__(self, folder: Path, secrets: Secrets, consume: Consumer | None = None, *, held: int = 0) -> None:
         self.folder = folder
         self._secrets = secrets
         self._consume = consume
@@ -82,8 +86,8 @@ class RecordWriter:
         self._offset = 0
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self._events: BinaryIO = _open_private(folder / EVENTS)
-            self._wire: BinaryIO = _open_private(folder / WIRE)
+            self._events: BinaryIO = _open_private(folder / EVENTS, held)
+            self._wire: BinaryIO = _open_private(folder / WIRE, held)
         except OSError as error:
             raise RecordError(f"cannot write the Record into {folder}: {error.strerror}") from error
 
@@ -94,20 +98,29 @@ class RecordWriter:
     def message(self, t: float, data: bytes, *, kind: str = "message", **fields: Any) -> Event:
         """Append a `message` or `media` event and its bytes."""
         masked = self._secrets.mask(data)
-        self._put(self._wire, _FRAME.pack(len(masked), round(t * 1e6)) + masked)
+        size = len(masked)
+        self._put(self._wire, _FRAME.pack(size, round(t * 1e6)) + masked)
         at = self._offset + _FRAME.size
-        self._offset = at + len(masked)
-        first = masked[: masked.find(b"\r\n")] if b"\r\n" in masked else masked
-        text = first[:200].decode("utf-8", "replace")
-        event = {"n": self._number, "t": round(t, 6), "kind": kind, **fields}
-        place: Event = {"at": at, "size": len(masked), "crc": zlib.crc32(masked)}
+        self._offset = at + size
+        event: Event = {"n": self._number, "t": round(t, 6), "kind": kind, **fields}
+        if not fields.keys() <= _OURS:
+            event = self._masked_event(event)
+        event["at"], event["size"], event["crc"] = at, size, zlib.crc32(masked)
         if kind == "message":
-            place["first"] = text
-        return self._append({**event, **place}, masked)
+            end = masked.find(b"\r\n", 0, 202)
+            first = masked[: end if 0 <= end <= 200 else 200]
+            # of what is masked already: cut off, a secret would not be known again
+            event["first"] = first.decode("utf-8", "replace")
+        return self._put_event(event, masked)
 
     def _append(self, event: Event, data: bytes) -> Event:
-        event = {key: value if key in _OURS else self._masked(value) for key, value in event.items()}
-        self._put(self._events, json.dumps(event, separators=(",", ":")).encode() + b"\n")
+        return self._put_event(self._masked_event(event), data)
+
+    def _masked_event(self, event: Event) -> Event:
+        return {key: value if key in _OURS else self._masked(value) for key, value in event.items()}
+
+    def _put_event(self, event: Event, data: bytes) -> Event:
+        self._put(self._events, _line(event).encode("ascii"))
         self._number += 1
         if self._consume is not None:
             self._consume(event, data)
@@ -125,21 +138,45 @@ class RecordWriter:
 
     def _put(self, file: BinaryIO, data: bytes) -> None:
         try:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[file.write(rest) :]
+            written = file.write(data)
+            if written < len(data):
+                rest = memoryview(data)[written:]
+                while rest:
+                    rest = rest[file.write(rest) :]
+        except OSError as error:
+            raise RecordError(f"cannot write the Record into {self.folder}: {error.strerror}") from error
+
+    def flush(self) -> None:
+        """Write what is held. The messages go first, for the events point into them."""
+        try:
+            self._wire.flush()
+            self._events.flush()
         except OSError as error:
             raise RecordError(f"cannot write the Record into {self.folder}: {error.strerror}") from error
 
     def close(self) -> None:
         """Close both files. Twice is harmless."""
-        self._events.close()
         self._wire.close()
+        self._events.close()
 
 
-def _open_private(path: Path) -> BinaryIO:
-    """Open for writing, unbuffered; calls and numbers of a live system are nobody else's business."""
-    return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb", buffering=0)
+def _line(event: Event) -> str:
+    """One event as a line of JSON, as `json.dumps` with these separators has it. Most values are short texts."""
+    parts = []
+    for key, value in event.items():
+        if type(value) is str:
+            text = _quoted(value)
+        elif type(value) is int:
+            text = str(value)
+        else:
+            text = _encode(value)
+        parts.append(f'"{key}":{text}')
+    return "{" + ",".join(parts) + "}\n"
+
+
+def _open_private(path: Path, held: int) -> BinaryIO:
+    """Open for writing; calls and numbers of a live system are nobody else's business."""
+    return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb", buffering=held)
 
 
 @dataclass(slots=True)

@@ -10,6 +10,8 @@ from phones.sip.index import SipSyntaxError
 
 _PAIR = re.compile(r'\s*([!%\'*+\-.0-9A-Za-z_`~]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s,"]*)\s*(?:,|$)')
 
+_ESCAPED = re.compile(r"\\(.)")
+
 
 def _pairs(value: str) -> dict[str, str]:
     scheme, rest = [*value.split(None, 1), "", ""][:2]
@@ -21,15 +23,20 @@ def _pairs(value: str) -> dict[str, str]:
         match = _PAIR.match(rest, at)
         if match is None:
             raise SipSyntaxError(f"unreadable digest parameter at {rest[at : at + 40]!r}")
-        text = match[2]
-        found[match[1].lower()] = re.sub(r"\\(.)", r"\1", text[1:-1]) if text.startswith('"') else text
+        name, text = match.groups()
+        if text[:1] == '"':
+            text = text[1:-1]
+            if "\\" in text:
+                text = _ESCAPED.sub(r"\1", text)
+        found[name.lower()] = text
         at = match.end()
     return found
 
 
 def _quote(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    if "\\" in text or '"' in text:
+        text = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,11 +139,18 @@ def _hash(text: str) -> str:
 
 
 def _response(c: Credentials, password: str, method: str) -> str:
-    ha1 = _hash(f"{c.username}:{c.realm}:{password}")
-    ha2 = _hash(f"{method}:{c.uri}")
-    if c.qop:
-        return _hash(f"{ha1}:{c.nonce}:{c.nc}:{c.cnonce}:{c.qop}:{ha2}")
-    return _hash(f"{ha1}:{c.nonce}:{ha2}")
+    return _answer(c.username, c.realm, password, method, c.uri, c.nonce, c.qop, c.nc, c.cnonce)
+
+
+def _answer(
+    username: str, realm: str, password: str, method: str, uri: str, nonce: str, qop: str, nc: str, cnonce: str
+) -> str:
+    """RFC 2617 3.2.2.1."""
+    ha1 = _hash(f"{username}:{realm}:{password}")
+    ha2 = _hash(f"{method}:{uri}")
+    if qop:
+        return _hash(f"{ha1}:{nonce}:{nc}:{cnonce}:{qop}:{ha2}")
+    return _hash(f"{ha1}:{nonce}:{ha2}")
 
 
 def answer(
@@ -148,22 +162,11 @@ def answer(
     """
     if not challenge.answerable:
         raise SipSyntaxError(f"digest {challenge.algorithm[:20]!r} with qop {challenge.qop!r:.40} is not supported")
-    blank = Credentials(
-        username=username,
-        realm=challenge.realm,
-        nonce=challenge.nonce,
-        uri=uri,
-        response="",
-        qop="auth" if challenge.qop else "",
-        nc=f"{nc:08x}" if challenge.qop else "",
-        cnonce=cnonce if challenge.qop else "",
-        opaque=challenge.opaque,
-    )
-    return _filled(blank, _response(blank, password, method))
-
-
-def _filled(c: Credentials, response: str) -> Credentials:
-    return Credentials(c.username, c.realm, c.nonce, c.uri, response, c.qop, c.nc, c.cnonce, c.algorithm, c.opaque)
+    realm, nonce = challenge.realm, challenge.nonce
+    qop, count = ("auth", f"{nc:08x}") if challenge.qop else ("", "")
+    cnonce = cnonce if qop else ""
+    response = _answer(username, realm, password, method, uri, nonce, qop, count, cnonce)
+    return Credentials(username, realm, nonce, uri, response, qop, count, cnonce, opaque=challenge.opaque)
 
 
 def verify(credentials: Credentials, *, password: str, method: str) -> bool:

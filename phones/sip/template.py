@@ -9,7 +9,7 @@ import re
 
 from phones.sip.layers import SIPRequest
 
-_HOLE = re.compile(rb"\x00(\w+)\x00")
+_HOLE = re.compile(r"\x00(\w+)\x00")
 
 
 def hole(name: str) -> str:
@@ -20,15 +20,12 @@ def hole(name: str) -> str:
 class Template:
     """The bytes of `packet` with its holes cut out. The body must have no holes: its length is compiled in."""
 
-    __slots__ = ("_pieces",)
+    __slots__ = ("_form",)
 
     def __init__(self, packet: SIPRequest) -> None:
-        pieces = _HOLE.split(bytes(packet))
-        self._pieces = [piece.decode() if index % 2 else piece for index, piece in enumerate(pieces)]
+        text = bytes(packet).decode("utf-8", "surrogateescape").replace("%", "%%")
+        self._form = _HOLE.sub(r"%(\1)s", text)
 
     def render(self, **values: str) -> bytes:
         """The request with every hole filled. Raises KeyError for a hole that has no value."""
-        return b"".join(
-            piece if isinstance(piece, bytes) else values[piece].encode("utf-8", "surrogateescape")
-            for piece in self._pieces
-        )
+        return (self._form % values).encode("utf-8", "surrogateescape")
