@@ -52,6 +52,7 @@ from harness.watching import PhoneAtWork, Watch
 from harness.world import World
 from phones.fleet import Fleet, RunningPhone
 from phones.phone import Identity, format_address
+from phones.sip.transport import Transport
 
 _REGISTRATION_TIMEOUT_S = 40.0
 """More than 64*T1: a phone itself gives up before."""
@@ -96,7 +97,8 @@ class CaseRun:
         self._label = f"rp-{run_id}-{number}"
         self._run_id = run_id
         self._rng = random.Random(f"{seed} {run_id} {case.address}")
-        self._fleet = Fleet(world.wire, world.clock, self._recorder, host=world.target.bind)
+        self._fleet = Fleet(world.wire, world.clock, self._recorder, host=world.bind, advertised=world.target.advertise)
+        self._transport = case.transport or world.transport or world.target.sip.offered[0]
         self._phones: dict[str, PhoneAtWork] = {}
         self._saved: dict[str, Any] = {}
         self._api = ApiSession(world, self._recorder, case.over, self._label)
@@ -198,7 +200,7 @@ class CaseRun:
             matrix=dict(self.case.matrix),
             clauses=clauses,
             plan=self._plan(),
-            encrypted=self._world.encrypted if self.case.over == "https" else None,
+            encrypted=self._world.encrypted if self.case.over == "https" or self._transport.encrypted else None,
         )
 
     def _selector(self) -> list[str]:
@@ -238,18 +240,23 @@ class CaseRun:
                 await self._tenancy.account(which)
         if "user" in self.case.uses and self._world.target.user is None:
             raise NotOffered(f"target {self._world.target.name} names no user")
+        if self.case.scenario.phones:
+            # before anything is made on the target
+            self._world.edge(self._transport)
         for name, spec in set_up_order(self.case.scenario.phones):
             await self._set_up_phone(name, spec)
 
     async def _set_up_phone(self, name: str, spec: PhoneSpec) -> None:
         if spec.trunk is not None:
             account = await self._tenancy.account(spec.account)
-            device = Device(account, "", Identity(name, "", self._world.target.bind), {}, {})
+            device = Device(account, "", Identity(name, "", self._world.target.advertise or self._world.bind), {}, {})
         elif spec.device_of:
             device = self._phones[spec.device_of].device
         else:
             fields = templates.fill(spec.device, self._variables())
             device = await self._tenancy.create_device(name, fields, spec.account)
+        # carriers speak UDP, whatever the phones do
+        transport = Transport.UDP if spec.trunk is not None else self._transport
         identity = device.identity
         if spec.password is not None:
             password = templates.fill(spec.password, self._variables())
@@ -257,11 +264,12 @@ class CaseRun:
         running = self._fleet.add(
             name,
             identity,
-            edge=self._world.target.edge,
+            edge=self._world.edge(transport),
             rng=random.Random(f"{self._rng.getrandbits(64)}"),
             call_id_prefix=f"{self._label}-{name}-",
             refusals={method: None if s == "silence" else int(s) for method, s in spec.answers.items()},
             tone=_LOWEST_TONE_HZ + _TONE_STEP_HZ * len(self._phones),
+            transport=transport,
         )
         if spec.on_call is not None:
             running.calls_policy = policy_of(spec.on_call)
@@ -309,7 +317,13 @@ class CaseRun:
 
     def _variables(self) -> dict[str, Any]:
         version = self.case.api
-        variables: dict[str, Any] = {"api": version, "over": self.case.over, "run": self._run_id, "saved": self._saved}
+        variables: dict[str, Any] = {
+            "api": version,
+            "over": self.case.over,
+            "transport": self._transport.value,
+            "run": self._run_id,
+            "saved": self._saved,
+        }
         for name, at_work in self._phones.items():
             variables[name] = self._phone_variables(name, at_work, version)
         for name, which in ACCOUNTS.items():

@@ -29,6 +29,7 @@ from harness.target import Target
 from harness.verdicts import CaseVerdict, Verdict
 from harness.virtual import VirtualLoop
 from harness.world import World, socket_world, virtual_world
+from phones.sip.transport import Transport
 from reference_server.behaviour import Behaviour
 from reports import evidence
 from reports.record import SCHEMA, Event, RecordError, RecordWriter, link_latest
@@ -61,6 +62,8 @@ class Options:
     behaviour_file: str | None = None
     """Where `target` and `behaviour` were read from, for the line that runs a case again."""
     virtual: bool = False
+    transport: Transport | None = None
+    """What carries SIP in cases that do not say it; None: what the target offers first."""
     jobs: int | None = None
     seed: int = 0
     stop_at_first: bool = False
@@ -268,12 +271,12 @@ class Engine:
     async def _virtual_case(self, number: int, case: Case, make: MakeRun) -> None:
         self._recorder.use_clock(asyncio.get_running_loop())
         rng = random.Random(f"{self._options.seed} {case.address} world")
-        world, host = virtual_world(self._options.behaviour, self._secrets, rng)
+        world, host = await virtual_world(self._options.behaviour, self._secrets, rng, self._options.transport)
         self._learn(world.target)
         try:
             await self._case(number, case, make, world)
         finally:
-            host.close()
+            await host.close()
         if host.server.errors:
             raise HarnessError(f"the reference server failed: {host.server.errors[0]}")
 
@@ -292,7 +295,7 @@ class Engine:
             await self._real_cases(reference.target)
 
     async def _real_cases(self, target: Target) -> None:
-        world = socket_world(target, self._secrets)
+        world = await socket_world(target, self._secrets, self._options.transport)
         slots = asyncio.Semaphore(self._options.jobs or target.limits.jobs)
         lag = asyncio.create_task(self._note_lag())
         tasks: list[asyncio.Task[None]] = []
@@ -339,7 +342,7 @@ class Engine:
             if case.scenario.isolation == "server" and self._options.target is None:
                 async with ReferenceProcess(self._options.behaviour) as own:
                     self._learn(own.target)
-                    alone = socket_world(own.target, self._secrets)
+                    alone = await socket_world(own.target, self._secrets, self._options.transport)
                     try:
                         await self._case(number, case, make, alone)
                     finally:
@@ -407,6 +410,7 @@ def _again(options: Options) -> list[str]:
         "mutant": options.mutant,
         "behaviour": options.behaviour_file,
         "time": "virtual" if options.virtual else None,
+        "transport": options.transport.value if options.transport else None,
     }
     told = [part for name, value in chosen.items() if value for part in (f"--{name}", value)]
     return told + (["--slow"] if options.slow and not options.virtual else [])

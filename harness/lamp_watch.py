@@ -16,6 +16,7 @@ from phones.net import Clock, Wire
 from phones.phone import Identity
 from phones.sip.index import Message
 from phones.sip.message import Address
+from phones.sip.transport import Transport
 
 _GOODBYE_S = 2.0
 """How long taking leave may take."""
@@ -106,7 +107,9 @@ async def watch(
     clock: Clock,
     *,
     edge: Address,
+    transport: Transport,
     bind: str,
+    advertised: str | None,
     identity: Identity,
     registers: bool,
     presentities: Sequence[str],
@@ -119,8 +122,10 @@ async def watch(
     Returns the presentities that could be watched at all. Raises SipSyntaxError for what is no URI, and OSError.
     """
     sink = LampWatch(report, started=clock.time())
-    fleet = Fleet(wire, clock, sink, host=bind)
-    phone = fleet.add("watch", identity, edge=edge, rng=random.Random(random.SystemRandom().getrandbits(64)))
+    fleet = Fleet(wire, clock, sink, host=bind, advertised=advertised)
+    phone = fleet.add(
+        "watch", identity, edge=edge, transport=transport, rng=random.Random(random.SystemRandom().getrandbits(64))
+    )
     try:
         with suppress(asyncio.CancelledError):
             if registers:

@@ -20,6 +20,7 @@ from harness.swarm_parts import LocalPart, Part, RemotePart
 from harness.target import Target
 from harness.world import World, socket_world
 from phones.line import Identity
+from phones.sip.transport import Transport
 from reports.secrets import Secrets
 
 _POLL_S = 0.2
@@ -103,7 +104,7 @@ class LiveFleet:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self.stop)
-        world = socket_world(self._target, Secrets())
+        world = await socket_world(self._target, Secrets())
         api = SetupApi(world, self._label)
         tenancy = Tenancy(self._target, api.request, self._rng, self._label, create_accounts=True)
         try:
@@ -214,8 +215,8 @@ class LiveFleet:
         return [
             Plan(
                 members=tuple(members[first : first + size]),
-                edge=world.target.edge,
-                bind=world.target.bind,
+                edge=world.edge(Transport.UDP),
+                bind=world.bind,
                 rate=options.rate * len(members[first : first + size]) / count,
                 expires=options.expires,
                 shared=options.shared,

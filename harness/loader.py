@@ -33,6 +33,7 @@ from harness.steps import (
     Unsubscribe,
 )
 from harness.yaml_file import Document, Path_, did_you_mean, load, validated
+from phones.sip.transport import Transport
 
 SUFFIX = ".scenario.yaml"
 TOKENS = ("own", "other", "parent", "child", "none")
@@ -68,6 +69,11 @@ class Case:
     def over(self) -> str:
         """http or https, http without that dimension."""
         return self.matrix.get("over", "http")
+
+    @property
+    def transport(self) -> Transport | None:
+        """What carries SIP; None without that dimension."""
+        return Transport(self.matrix["transport"]) if "transport" in self.matrix else None
 
     def clauses(self) -> dict[str, Clause]:
         """The clauses that apply at this point of the matrix."""
@@ -380,7 +386,7 @@ def sample_variables(scenario: Scenario) -> dict[str, Any]:
     variables: dict[str, Any] = {name: templates.Namespace(name, phone) for name in scenario.phones}
     variables |= {name: templates.Namespace(name, account) for name in ACCOUNTS}
     variables["user"] = templates.Namespace("user", dict.fromkeys(USER_PARTS, word))
-    return variables | {"api": "v2", "over": "http", "run": "run", "request_id": word, "saved": {}}
+    return variables | {"api": "v2", "over": "http", "transport": "udp", "run": "run", "request_id": word, "saved": {}}
 
 
 def select(cases: list[Case], selectors: Iterable[str]) -> list[Case]:

@@ -109,14 +109,22 @@ class CaseRecorder:
 
     def heard(self, phone: str, heard: Heard, now: float) -> None:
         """A phone received a datagram."""
-        self._message(phone, heard.data, "in", heard.kind, heard.contact, heard.local, heard.source)
+        self._message(phone, heard.data, "in", heard.kind, heard.contact, heard.local, heard.source, heard.transport)
 
     def sent(self, phone: str, sent: Transmit, local: Address, now: float) -> None:
         """A phone sent a datagram."""
-        self._message(phone, sent.data, "out", sent.kind, "current", local, sent.remote)
+        self._message(phone, sent.data, "out", sent.kind, "current", local, sent.remote, sent.transport)
 
     def _message(
-        self, phone: str, data: bytes, direction: str, seen: str, contact: str, local: Address, remote: Address
+        self,
+        phone: str,
+        data: bytes,
+        direction: str,
+        seen: str,
+        contact: str,
+        local: Address,
+        remote: Address,
+        transport: str,
     ) -> None:
         try:
             event = self._run.message(
@@ -128,6 +136,7 @@ class CaseRecorder:
                 contact=contact,
                 local=format_address(local),
                 remote=format_address(remote),
+                transport=str(transport),
             )
             self._last_message[phone] = event["n"]
             if direction == "in" and data[:4] == b"SIP/":

@@ -74,8 +74,9 @@ class Matrix(Strict):
 
     api: list[Literal["v1", "v2"]] = Field(default_factory=list)
     over: list[Literal["http", "https"]] = Field(default_factory=list)
+    transport: list[Literal["udp", "tcp", "tls", "ws", "wss"]] = Field(default_factory=list)
 
-    @field_validator("api", "over")
+    @field_validator("api", "over", "transport")
     @classmethod
     def _distinct(cls, value: list[str]) -> list[str]:
         if len(set(value)) != len(value):
@@ -130,6 +131,7 @@ RESERVED = (
     "user",
     "api",
     "over",
+    "transport",
     "run",
     "request_id",
     "saved",

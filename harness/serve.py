@@ -1,4 +1,4 @@
-"""`ringproof serve`: the reference server on real sockets, HTTP, HTTPS and SIP over UDP."""
+"""`ringproof serve`: the reference server on real sockets: HTTP, HTTPS, and SIP over all transports."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ from aiohttp.web_request import BaseRequest
 from harness.errors import HarnessError
 from harness.hosting import ReferenceHost
 from harness.world import reference_target
-from phones.net import SocketWire
+from phones import net_sockets
+from phones.net_sockets import SocketWire
 from phones.phone import format_address
+from phones.sip.transport import Transport
 from reference_server.behaviour import Behaviour
 from reference_server.behaviour_api import Encryption
 from reference_server.seed import Seed
@@ -42,6 +44,10 @@ class ServeOptions:
     http_port: int = 8000
     https_port: int = 8443
     sip_port: int = 5060
+    """UDP and TCP."""
+    tls_port: int = 5061
+    ws_port: int = 5064
+    wss_port: int = 5065
     seed: int | None = None
     ready_file: Path | None = None
     target_file: Path | None = None
@@ -54,40 +60,42 @@ async def serve(options: ServeOptions, announce: Any) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     rng = random.Random(options.seed) if options.seed is not None else random.SystemRandom()
-    try:
-        host = ReferenceHost(
-            options.behaviour,
-            wire=SocketWire(loop),
-            clock=loop,
-            rng=random.Random(rng.getrandbits(64)),
-            epoch=time.time(),
-            host=options.host,
-            sip_port=options.sip_port,
-        )
-    except OSError as error:
-        raise _taken("SIP", options.host, options.sip_port, error) from error
     with tempfile.TemporaryDirectory(prefix="ringproof-ca-") as folder:
+        ca_file, context = _certificate(options, Path(folder))
+        try:
+            host = ReferenceHost(
+                options.behaviour,
+                wire=SocketWire(loop, net_sockets.Encryption(identity=context)),
+                clock=loop,
+                rng=random.Random(rng.getrandbits(64)),
+                epoch=time.time(),
+                host=options.host,
+                sip_port=options.sip_port,
+            )
+        except OSError as error:
+            raise _taken("SIP", options.host, options.sip_port, error) from error
         runner = web.ServerRunner(
             web.Server(_handler(host), request_factory=_request, access_log=None), handle_signals=False
         )
         await runner.setup()
         try:
-            ca_file, context = _certificate(options, Path(folder))
+            await _listen_for_connections(host, options)
             http = await _listen(runner, options.host, options.http_port, None, "HTTP")
-            https = await _listen(runner, options.host, options.https_port, context, "HTTPS")
+            plain = options.behaviour.api.https is Encryption.PLAINTEXT
+            https = await _listen(runner, options.host, options.https_port, None if plain else context, "HTTPS")
             document = _ready_document(options, host, http, https, ca_file)
             _write_files(options, host, document)
             announce(document)
             await stop.wait()
         finally:
             await runner.cleanup()
-            host.close()
+            await host.close()
             for path in (options.ready_file,):
                 if path is not None:
                     path.unlink(missing_ok=True)
 
 
-def _certificate(options: ServeOptions, folder: Path) -> tuple[Path, ssl.SSLContext | None]:
+def _certificate(options: ServeOptions, folder: Path) -> tuple[Path, ssl.SSLContext]:
     """A CA made on the fly, and the context of a server that it vouches for."""
     import trustme
 
@@ -99,11 +107,21 @@ def _certificate(options: ServeOptions, folder: Path) -> tuple[Path, ssl.SSLCont
         authority.cert_pem.write_to_path(str(ca_file))
     except OSError as error:
         raise HarnessError(f"cannot write {ca_file}: {error.strerror}") from error
-    if options.behaviour.api.https is Encryption.PLAINTEXT:
-        return ca_file, None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert(options.host, "localhost", "127.0.0.1").configure_cert(context)
+    authority.issue_cert(options.host, "localhost", "127.0.0.1", "::1").configure_cert(context)
     return ca_file, context
+
+
+async def _listen_for_connections(host: ReferenceHost, options: ServeOptions) -> None:
+    """SIP over everything but UDP. With a port that the system picked, TCP takes the same number where it is free."""
+    ports = {Transport.TLS: options.tls_port, Transport.WS: options.ws_port, Transport.WSS: options.wss_port}
+    for transport, port in {Transport.TCP: options.sip_port or host.sip[1], **ports}.items():
+        try:
+            await host.listen(transport, port)
+        except OSError as error:
+            if transport is not Transport.TCP or options.sip_port:
+                raise _taken(f"SIP over {transport.upper()}", options.host, port, error) from error
+            await host.listen(transport)
 
 
 async def _listen(
@@ -119,7 +137,7 @@ async def _listen(
 
 
 def _taken(what: str, host: str, port: int, error: OSError) -> HarnessError:
-    option = {"SIP": "--sip-port", "HTTP": "--http-port", "HTTPS": "--https-port"}[what]
+    option = f"--{what.split()[-1].lower().replace('tcp', 'sip')}-port"
     return HarnessError(
         f"{what} cannot listen on {host}:{port}: {os.strerror(error.errno or 0)}",
         f"choose another port with {option}; 0 lets the system pick",
@@ -158,7 +176,6 @@ def _ready_document(
     options: ServeOptions, host: ReferenceHost, http: tuple[str, int], https: tuple[str, int], ca_file: Path
 ) -> dict[str, Any]:
     seed: Seed = host.server.seed
-    sip = format_address(host.sip)
     known = dataclasses.asdict(seed)
     return {
         "schema": 1,
@@ -167,7 +184,7 @@ def _ready_document(
         "http": f"http://{format_address(http)}",
         "https": f"https://{format_address(https)}",
         "ca_file": str(ca_file),
-        "sip": {"udp": sip},
+        "sip": {transport.value: format_address(where) for transport, where in host.listening.items()},
         "realm": seed.realm,
         "account_id": seed.account_id,
         "auth_token": seed.auth_token,
@@ -187,7 +204,7 @@ def _write_files(options: ServeOptions, host: ReferenceHost, document: dict[str,
         host.server.seed,
         http=document["http"],
         https=document["https"],
-        udp=document["sip"]["udp"],
+        sip=document["sip"],
         ca_file=document["ca_file"],
     )
     if options.target_file is not None:

@@ -70,7 +70,7 @@ def print_summary(console: Console, result: RunResult, cases: Iterable[Case], *,
         say(line, style="bold red" if line.startswith("CHANGED") else None)
     if virtual and any(each.encrypted is False for each in result.verdicts):
         hidden = sum(each.encrypted is False for each in result.verdicts)
-        say(f"{hidden} cases over https were not encrypted: virtual time proves nothing about TLS")
+        say(f"{hidden} cases over HTTPS, TLS or WSS were not encrypted: virtual time proves nothing about TLS")
     if len(result.verdicts) < result.planned:
         say(f"{result.planned - len(result.verdicts)} of {result.planned} cases were not begun")
     if result.interrupted:

@@ -14,7 +14,7 @@ from harness.errors import HarnessError, RingproofError
 from harness.figures import Figures
 from harness.fleet_record import FleetRecord
 from harness.swarm import Plan, Swarm
-from phones.net import SocketWire
+from phones.net_sockets import SocketWire
 
 _REPORT_S = 0.5
 _FAREWELL_S = 2.0

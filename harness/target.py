@@ -8,16 +8,16 @@ from hashlib import md5
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from harness.errors import UsageError
-from harness.model import Strict
+from harness.model import Strict, plain_pattern
 from harness.yaml_file import load, validated
-from phones.sip.message import Address
+from phones.sip.transport import Transport
 from reports.secrets import Secrets
 
 _ENV = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_ADDRESS = re.compile(r"(\[[0-9a-fA-F:]+\]|[^:\s]+):(\d{1,5})\Z")
+_ADDRESS = re.compile(r"^(\[[0-9a-fA-F:]+\]|[^:\s]+)(?::(\d{1,5}))?\Z")
 
 
 def _from_environment(value: object) -> object:
@@ -88,17 +88,45 @@ class Bases(Strict):
         return self
 
 
-class Edges(Strict):
-    """SIP addresses, host:port."""
+Edge = Annotated[
+    Text, AfterValidator(_with_port), StringConstraints(pattern=plain_pattern(_ADDRESS, wanted="host:port, or a name"))
+]
+"""host:port, or a name to be found by NAPTR and SRV."""
 
-    udp: Annotated[Text, AfterValidator(_with_port)] = Field(pattern=_ADDRESS.pattern.replace(r"\Z", "$"))
+
+class Edges(Strict):
+    """Where SIP is spoken, by transport, and how connections are made safe. At least one."""
+
+    udp: Edge | None = None
+    tcp: Edge | None = None
+    tls: Edge | None = None
+    ws: Edge | None = None
+    wss: Edge | None = None
+    path: str = Field("/", pattern=r"^/[!-~]*$", description="path of WebSockets")
+    server_name: Text | None = Field(None, description="whose certificate it has to be (SNI); default the host")
+    ca_file: Text | None = Field(None, description="PEM file of the CA behind TLS and WSS; default the target's")
+    verify: bool | None = Field(None, description="check the certificates of TLS and WSS; default as for HTTPS")
+    certificate: Text | None = Field(None, description="PEM file of the certificate that phones show")
+    private_key: Text | None = Field(None, description="PEM file of its key, where that is another")
+
+    @model_validator(mode="after")
+    def _one(self) -> Edges:
+        if not self.offered:
+            raise ValueError(f"a SIP edge is needed: {', '.join(Transport)}")
+        if self.private_key is not None and self.certificate is None:
+            raise ValueError("private_key goes with a certificate")
+        return self
 
     @property
-    def address(self) -> Address:
-        """The UDP edge as host and port."""
-        match = _ADDRESS.match(self.udp)
+    def offered(self) -> tuple[Transport, ...]:
+        """What the target speaks, the usual one first."""
+        return tuple(transport for transport in Transport if getattr(self, transport) is not None)
+
+    def place(self, transport: Transport) -> tuple[str, int | None]:
+        """Host and port of an edge that is offered; without port where SRV has to tell it."""
+        match = _ADDRESS.match(getattr(self, transport))
         assert match is not None
-        return match[1].strip("[]"), int(match[2])
+        return match[1].strip("[]"), int(match[2]) if match[2] else None
 
 
 class Limits(Strict):
@@ -123,13 +151,11 @@ class Target(Strict):
     user: TargetUser | None = Field(None, description="a user of `account`, for logging in by user_auth")
     create_accounts: bool = Field(False, description="every case gets its own account below `account`")
     sip: Edges
-    bind: str = Field("127.0.0.1", description="local address of the phones")
+    bind: str | None = Field(None, description="local address of the phones; default the one that leads to the edge")
+    advertise: str | None = Field(
+        None, description="address that phones say they are at, where others see another than `bind` (containers, NAT)"
+    )
     limits: Limits = Limits()
-
-    @property
-    def edge(self) -> Address:
-        """Where phones send."""
-        return self.sip.address
 
     def tell(self, secrets: Secrets) -> None:
         """Add everything of this target that must not be written anywhere."""

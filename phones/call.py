@@ -236,7 +236,7 @@ class Call:
 
     @property
     def _hop(self) -> Address:
-        return self.dialog.next_hop(self._line.edge) if self.dialog else self._line.edge
+        return self._line.hop(self.dialog) if self.dialog else self._line.edge
 
     def _request(self, data: bytes, remote: Address, now: float, listener: Listener | None = None) -> str:
         key = self._line.request(data, now, listener or self._heard, remote)
@@ -281,7 +281,7 @@ class Call:
             return
         tag = tag_of(self._answer.get("to") or "")
         dialog = Dialog.of_answer(self._asked, self._answer)
-        remote = dialog.next_hop(line.edge)
+        remote = line.hop(dialog)
         agent = ("User-Agent", USER_AGENT)
         line.acknowledge(dialog.request("ACK", line.via(), [agent, *self._shown()], cseq=self._cseq), remote, now)
         if tag not in self._forks and len(self._forks) < _MOST_FORKS:

@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 
 from phones.sip.index import Message
 from phones.sip.message import Address
+from phones.sip.transport import Transport
 
 Kind = Literal["new", "retransmission", "stray", "malformed", "missed"]
 """What a datagram was to the phone. `missed`: acknowledged, and then forgotten, because it was told to."""
@@ -23,6 +24,7 @@ class Transmit:
     data: bytes
     remote: Address
     kind: Kind = "new"
+    transport: Transport = Transport.UDP
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class Heard:
     kind: Kind
     contact: Literal["current", "former"]
     message: Message | None
+    transport: Transport = Transport.UDP
 
 
 @dataclass(frozen=True, slots=True)

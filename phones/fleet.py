@@ -9,9 +9,11 @@ from typing import TypeVar
 
 from phones.calls import CallPolicy
 from phones.effects import Called, Changed, Effect, Heard, MediaIn, MediaOut, Sink, Subscribed, Transmit
-from phones.net import Alarm, Clock, Endpoint, Wire
+from phones.net import Alarm, Clock, Datagrams, Endpoint, Receive, Streams
+from phones.net_flow import Flow
 from phones.phone import Identity, Phone, Refusals
 from phones.sip.message import Address
+from phones.sip.transport import Transport
 
 
 class RunningPhone:
@@ -20,31 +22,51 @@ class RunningPhone:
     What it is told to do with calls is about the newest call that this fits; NoSuchCall is raised when there is none.
     """
 
-    def __init__(self, name: str, make: Callable[[Callable[[], Address]], Phone], endpoint: Endpoint, fleet: Fleet):
+    def __init__(
+        self, name: str, make: Callable[[Address, Callable[[], Address]], Phone], transport: Transport, fleet: Fleet
+    ):
         self.name = name
-        self.phone = make(self._rtp_address)
         self._fleet = fleet
         self._rtp: Endpoint | None = None
-        self._current = endpoint
-        self._endpoints = [endpoint]
+        self._current = self._open(transport)
+        self._endpoints = [self._current]
+        self.phone = make(fleet.named(self._current), self._rtp_address)
         self._alarm = Alarm(fleet.clock, self._tick)
         self._waiting: list[asyncio.Future[Changed]] = []
         self._watchers: dict[tuple[str, str], list[asyncio.Future[Subscribed]]] = {}
 
-    def received(self, data: bytes, source: Address, local: Address) -> None:
-        """Hand a datagram to the phone and carry out what follows."""
-        now = self._fleet.clock.time()
-        self.phone.receive(data, source, local, now)
-        self._carry_out(now)
+    def _open(self, transport: Transport) -> Endpoint:
+        """A place to be at: an address for datagrams, or a way to the edge. Raises OSError."""
+        fleet = self._fleet
+        place: list[Endpoint] = []
+
+        def received(data: bytes, source: Address) -> None:
+            now = fleet.clock.time()
+            self.phone.receive(data, source, fleet.named(place[0]), now)
+            self._carry_out(now)
+
+        def lost(reason: str) -> None:
+            # what happens to a place that the phone has left is no loss
+            if place[0] is self._current:
+                now = fleet.clock.time()
+                self.phone.disconnected(reason, now)
+                self._carry_out(now)
+
+        place.append(fleet.open(received, transport, lost))
+        return place[0]
+
+    @property
+    def _local(self) -> Address:
+        return self._fleet.named(self._current)
 
     def _rtp_address(self) -> Address:
         """The one address where the phone hears RTP, opened when it is first asked for. Raises OSError."""
         if self._rtp is None:
             self._rtp = self._fleet.open(self._received_media)
-        return self._rtp.local
+        return self._fleet.named(self._rtp)
 
-    def _received_media(self, data: bytes, source: Address, local: Address) -> None:
-        self.phone.receive_media(data, source, local)
+    def _received_media(self, data: bytes, source: Address) -> None:
+        self.phone.receive_media(data, source, self._rtp_address())
         self._carry_out(self._fleet.clock.time())
 
     def _carry_out(self, now: float) -> None:
@@ -56,12 +78,12 @@ class RunningPhone:
         sink = self._fleet.sink
         match effect:
             case Transmit():
-                sink.sent(self.name, effect, self._current.local, now)
+                sink.sent(self.name, effect, self._local, now)
                 self._current.send(effect.data, effect.remote)
             case Heard():
                 sink.heard(self.name, effect, now)
             case Changed():
-                sink.changed(self.name, effect, self._current.local, now)
+                sink.changed(self.name, effect, self._local, now)
                 waiting, self._waiting = self._waiting, []
                 _resolve(waiting, effect)
             case Subscribed():
@@ -73,7 +95,7 @@ class RunningPhone:
                 sink.media_heard(self.name, effect, now)
             case MediaOut():
                 if self._rtp is not None:
-                    sink.media_sent(self.name, effect, self._rtp.local, now)
+                    sink.media_sent(self.name, effect, self._rtp_address(), now)
                     self._rtp.send(effect.data, effect.remote)
 
     def _tick(self) -> None:
@@ -136,16 +158,16 @@ class RunningPhone:
         """Unregister and wait for the outcome. An unregistered phone stays so without a message."""
         if self.phone.state == "idle":
             unchanged = Changed("unregistered")
-            self._fleet.sink.changed(self.name, unchanged, self._current.local, self._fleet.clock.time())
+            self._fleet.sink.changed(self.name, unchanged, self._local, self._fleet.clock.time())
             return unchanged
         self.phone.unregister(self._fleet.clock.time())
         return await self._outcome()
 
     async def move(self) -> Changed:
         """Go to a new address and register from there. The old one stays open, silent and recorded."""
-        self._current = self._fleet.open(self.received)
+        self._current = self._open(self.phone.transport)
         self._endpoints.append(self._current)
-        self.phone.move(self._current.local, self._fleet.clock.time())
+        self.phone.move(self._local, self._fleet.clock.time())
         return await self._outcome()
 
     async def subscribe(
@@ -278,21 +300,38 @@ def _resolve(waiting: list[asyncio.Future[Outcome]], outcome: Outcome) -> None:
 
 
 class Fleet:
-    """Phones by name, all on one wire and clock, reporting to one sink."""
+    """Phones by name, all on one wire and clock, reporting to one sink.
 
-    def __init__(self, wire: Wire, clock: Clock, sink: Sink, *, host: str = "127.0.0.1") -> None:
+    They are at `host`, and tell others that they are at `advertised` where that is another (containers, NAT).
+    """
+
+    def __init__(
+        self, wire: Datagrams, clock: Clock, sink: Sink, *, host: str = "127.0.0.1", advertised: str | None = None
+    ) -> None:
         self.wire = wire
         self.clock = clock
         self.sink = sink
         self.phones: dict[str, RunningPhone] = {}
         self._host = host
+        self._advertised = advertised
 
-    def open(self, receive: Callable[[bytes, Address, Address], None]) -> Endpoint:
-        """Another address; `receive(data, source, local)` is told what arrives. Raises OSError."""
-        holder: list[Address] = []
-        endpoint = self.wire.open(lambda data, source: receive(data, source, holder[0]), self._host)
-        holder.append(endpoint.local)
-        return endpoint
+    def open(
+        self, receive: Receive, transport: Transport = Transport.UDP, lost: Callable[[str], None] | None = None
+    ) -> Endpoint:
+        """Another address; `receive(data, source)` is told what arrives. Raises OSError.
+
+        Over a connection it leads to the first address that something is sent to; `lost(reason)` is told of its loss.
+        """
+        if not transport.reliable:
+            return self.wire.open(receive, self._host)
+        if not isinstance(self.wire, Streams):
+            raise OSError(f"this wire carries no {transport.upper()}")
+        return Flow(self.wire, self.clock, transport, receive, lost or (lambda _: None), self._host)
+
+    def named(self, endpoint: Endpoint) -> Address:
+        """Where others are told that an endpoint is."""
+        host, port = endpoint.local
+        return self._advertised or host, port
 
     def add(
         self,
@@ -304,28 +343,27 @@ class Fleet:
         call_id_prefix: str = "",
         refusals: Refusals | None = None,
         tone: int = 400,
+        transport: Transport = Transport.UDP,
     ) -> RunningPhone:
         """Put a phone on the wire, not yet registered. Raises OSError when no address can be opened.
 
         `tone` in Hz tells its voice from others; multiples of 50 below 4000 are told apart best.
         """
-        holder: list[RunningPhone] = []
-        endpoint = self.open(lambda data, source, local: holder[0].received(data, source, local))
 
-        def make(media: Callable[[], Address]) -> Phone:
+        def make(local: Address, media: Callable[[], Address]) -> Phone:
             return Phone(
                 identity,
-                local=endpoint.local,
+                local=local,
                 edge=edge,
                 rng=rng,
                 call_id_prefix=call_id_prefix,
                 refusals=refusals,
                 media=media,
                 tone=tone,
+                transport=transport,
             )
 
-        running = RunningPhone(name, make, endpoint, self)
-        holder.append(running)
+        running = RunningPhone(name, make, transport, self)
         self.phones[name] = running
         return running
 

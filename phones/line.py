@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from phones.effects import Effect, Kind, Transmit
+from phones.sip.dialog import Dialog
 from phones.sip.message import Address, response
 from phones.sip.transactions import MAGIC, AckFor, Answer, Incoming, Output, Send, TimedOut, TransactionLayer
+from phones.sip.transport import Transport
 
 USER_AGENT = "ringproof (simulated phone)"
 """Never contains `SIPp`: Kazoo 4.3 exempts that from NAT pings."""
@@ -56,13 +58,21 @@ class Line:
     """The way of one phone to its edge. Its parts make requests and give answers here, and leave effects."""
 
     def __init__(
-        self, identity: Identity, *, local: Address, edge: Address, rng: random.Random, call_id_prefix: str = ""
+        self,
+        identity: Identity,
+        *,
+        local: Address,
+        edge: Address,
+        rng: random.Random,
+        call_id_prefix: str = "",
+        transport: Transport = Transport.UDP,
     ) -> None:
         self.identity = identity
         self.local = local
         self.edge = edge
+        self.transport = transport
         self.effects: list[Effect] = []
-        self.transactions = TransactionLayer()
+        self.transactions = self.new_transactions()
         self._rng = rng
         self._prefix = call_id_prefix
         self._listeners: dict[str, Listener] = {}
@@ -70,7 +80,15 @@ class Line:
     @property
     def contact(self) -> str:
         """The URI under which the phone can be reached."""
-        return f"sip:{self.identity.user}@{format_address(self.local)}"
+        return f"sip:{self.identity.user}@{format_address(self.local)}{self.transport.parameter}"
+
+    def new_transactions(self) -> TransactionLayer:
+        """Transactions of the kind that this line needs."""
+        return TransactionLayer(reliable=self.transport.reliable)
+
+    def hop(self, dialog: Dialog) -> Address:
+        """Where requests of a dialog go. A line that is a connection has one other end (RFC 5626 4.3)."""
+        return self.edge if self.transport.reliable else dialog.next_hop(self.edge)
 
     def token(self, bits: int = 64) -> str:
         """Hex digits that nobody else has."""
@@ -86,7 +104,7 @@ class Line:
 
     def via(self) -> str:
         """The Via of a new request."""
-        return f"SIP/2.0/UDP {format_address(self.local)};rport;branch={MAGIC}{self.token()}"
+        return f"SIP/2.0/{self.transport.upper()} {format_address(self.local)};rport;branch={MAGIC}{self.token()}"
 
     def request(self, data: bytes, now: float, listener: Listener, remote: Address | None = None) -> str:
         """Send a request, to the edge without `remote`, and return its key. `listener` is told what comes of it."""
@@ -134,7 +152,7 @@ class Line:
         for output in outputs:
             if isinstance(output, Send):
                 kind: Kind = "retransmission" if output.retransmission else "new"
-                self.effects.append(Transmit(output.data, output.remote, kind))
+                self.effects.append(Transmit(output.data, output.remote, kind, self.transport))
             else:
                 rest.append(output)
         return rest
@@ -162,7 +180,7 @@ class Line:
 
     def leave(self, local: Address) -> TransactionLayer:
         """Go on from `local`. All transactions stay behind, and nobody listens to them any more."""
-        left, self.transactions = self.transactions, TransactionLayer()
+        left, self.transactions = self.transactions, self.new_transactions()
         self._listeners.clear()
         self.local = local
         return left

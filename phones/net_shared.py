@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from phones.net import Endpoint, Receive, Wire
+from phones.net import Datagrams, Endpoint, Receive
 from phones.sip.message import Address
 
 _USER = re.compile(rb"[A-Z]+ sips?:([^@\s;:]*)[^@\s]*@")
@@ -23,7 +23,7 @@ class SharedWire:
     An `open` that nobody has joined for gets an address of its own (RTP). What names no phone is counted as `astray`.
     """
 
-    def __init__(self, wire: Wire, host: str, port: int = 0) -> None:
+    def __init__(self, wire: Datagrams, host: str, port: int = 0) -> None:
         self._wire = wire
         self._socket = wire.open(self._received, host, port)
         self._by_user: dict[bytes, Receive] = {}

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from phones.calls import CallPolicy, Calls, NoSuchCall
 from phones.effects import Effect, Heard, Kind, MediaIn, Transmit
 from phones.line import SPOKEN, Identity, Line, Refusals, format_address
+from phones.recovery import Recovery
 from phones.registering import Registering
 from phones.sip.dialog import tag_of
 from phones.sip.index import Message, SipSyntaxError
@@ -27,6 +28,7 @@ from phones.sip.transactions import (
     TimedOut,
     TransactionLayer,
 )
+from phones.sip.transport import Transport
 from phones.subscribing import Subscriptions, package_of
 
 __all__ = ["CallPolicy", "Identity", "NoSuchCall", "Phone", "Refusals", "format_address"]
@@ -67,16 +69,18 @@ class Phone:
         refusals: Refusals | None = None,
         media: Callable[[], Address] = _no_media,
         tone: int = 400,
+        transport: Transport = Transport.UDP,
     ) -> None:
         self.identity = identity
         self.refusals: dict[str, int | None] = dict(refusals or {})
-        self._line = Line(identity, local=local, edge=edge, rng=rng, call_id_prefix=call_id_prefix)
+        self._line = Line(identity, local=local, edge=edge, rng=rng, call_id_prefix=call_id_prefix, transport=transport)
         self._left: dict[Address, TransactionLayer] = {}
         self._misses: dict[tuple[str, str], int] = {}
         self._moving = False
         self._registering = Registering(self._line)
         self.calls = Calls(self._line, media, tone)
         self.subscriptions = Subscriptions(self._line)
+        self._recovery = Recovery(self._line, self._registering, self.subscriptions)
 
     def __repr__(self) -> str:
         return f"<Phone {self.identity.aor} at {format_address(self.local)} {self.state}>"
@@ -90,6 +94,11 @@ class Phone:
     def edge(self) -> Address:
         """Where its requests go."""
         return self._line.edge
+
+    @property
+    def transport(self) -> Transport:
+        """What carries its SIP."""
+        return self._line.transport
 
     @property
     def state(self) -> str:
@@ -139,8 +148,9 @@ class Phone:
         self._misses[method, package_of(event)] = count
 
     def send(self, data: bytes, remote: Address | None = None) -> None:
-        """Put arbitrary bytes on the wire, outside any transaction."""
-        self._line.effects.append(Transmit(data, remote or self.edge))
+        """Put arbitrary bytes on the wire, outside any transaction. A connection leads nowhere but to the edge."""
+        there = self.edge if remote is None or self.transport.reliable else remote
+        self._line.effects.append(Transmit(data, there, transport=self.transport))
 
     # what arrives
 
@@ -154,11 +164,11 @@ class Phone:
             self._hear(data, source, local, "malformed", None)
             answer_bytes = None if former else refusal(data, error)
             if answer_bytes is not None:
-                self._line.effects.append(Transmit(answer_bytes, source))
+                self._line.effects.append(Transmit(answer_bytes, source, transport=self.transport))
             return
         if former:
             # a phone that has left an address is not there to answer; what still arrives is only recorded
-            left = self._left.setdefault(local, TransactionLayer())
+            left = self._left.setdefault(local, self._line.new_transactions())
             left.receive(message, source, now)
             self._hear(data, source, local, _kind(left.take()), message)
             return
@@ -167,7 +177,18 @@ class Phone:
         forget = any(isinstance(output, Incoming) for output in outputs) and self._takes_miss(message)
         self._hear(data, source, local, "missed" if forget else _kind(outputs), message)
         self._process(outputs, now, forget=forget)
-        self._arrive(now)
+        self._settle(now)
+
+    def disconnected(self, reason: str, now: float) -> None:
+        """The connection to the edge is lost, or could not be made; `reason` in words.
+
+        What was asked on it fails at once. A registration that the phone refreshes is made again on a new one, after
+        a while that grows with each failure, and the subscriptions follow. Calls go on.
+        """
+        self._recovery.disconnected()
+        self._line.transactions.lost(self.edge, reason)
+        self._process(self._line.transactions.take(), now)
+        self._settle(now)
 
     def receive_media(self, data: bytes, source: Address, local: Address) -> None:
         """Take one datagram that arrived at the RTP address."""
@@ -182,7 +203,9 @@ class Phone:
 
     def _hear(self, data: bytes, source: Address, local: Address, kind: Kind, message: Message | None) -> None:
         contact = "current" if local == self.local else "former"
-        heard = Heard(data, source, local, kind, "former" if contact == "former" else "current", message)
+        heard = Heard(
+            data, source, local, kind, "former" if contact == "former" else "current", message, self.transport
+        )
         self._line.effects.append(heard)
 
     def next_deadline(self) -> float | None:
@@ -192,6 +215,7 @@ class Phone:
             self._registering.machine.next_deadline(),
             self.calls.next_deadline(),
             self.subscriptions.next_deadline(),
+            self._recovery.deadline,
         ]
         known = [deadline for deadline in deadlines if deadline is not None and deadline != _NEVER]
         return min(known, default=None)
@@ -205,6 +229,8 @@ class Phone:
         self._arrive(now)
         self.calls.handle_timer(now)
         self.subscriptions.handle_timer(now)
+        self._recovery.handle_timer(now)
+        self._recovery.note(now)
 
     def take(self) -> list[Effect]:
         """Drain the effects, in order."""
@@ -217,6 +243,10 @@ class Phone:
                 self._answer(output, now, forget)
             elif isinstance(output, Answer | TimedOut | AckFor):
                 self._line.tell(output, now)
+
+    def _settle(self, now: float) -> None:
+        self._arrive(now)
+        self._recovery.note(now)
 
     def _arrive(self, now: float) -> None:
         """Once the new address is registered, or is known not to be, the subscriptions follow."""

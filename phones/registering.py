@@ -5,21 +5,21 @@ from __future__ import annotations
 import re
 
 from phones.effects import Changed
-from phones.line import ALLOW, USER_AGENT, Line, format_address
+from phones.line import ALLOW, USER_AGENT, Line
 from phones.negotiation import Negotiation, seconds
 from phones.registration import REGISTRATION
 from phones.sip.index import Message
 from phones.sip.layers import SIPRequest
 from phones.sip.machine import Machine
 from phones.sip.template import Template, hole
-from phones.sip.transactions import MAGIC, AckFor, Answer, TimedOut
+from phones.sip.transactions import AckFor, Answer, TimedOut
 
 _EXPIRES = re.compile(r";\s*expires\s*=\s*\"?([0-9]+)", re.IGNORECASE)
 
 
 def _register_packet(authorized: bool) -> SIPRequest:
     headers = [
-        ("Via", f"SIP/2.0/UDP {hole('local')};rport;branch={hole('branch')}"),
+        ("Via", hole("via")),
         ("Max-Forwards", "70"),
         ("From", f"<{hole('aor')}>;tag={hole('tag')}"),
         ("To", f"<{hole('aor')}>"),
@@ -53,6 +53,10 @@ class Registering:
         self._refreshing = True
         self._key = ""
         self._last: Message | None = None
+        self._silence = ""
+        self._kept = False
+        self.lapsed = False
+        """Whether the registration was lost, or may be, without anybody having wished that."""
         durations = {"refresh": lambda _: self._refresh_after(), "expiry": lambda _: float(self._granted)}
         self.machine = Machine(REGISTRATION, durations, 0.0)
 
@@ -73,12 +77,14 @@ class Registering:
 
     def fire(self, wish: str, now: float) -> None:
         """Take a wish or a timer: whatever comes of it begins to count its tries anew."""
+        if wish == "unregister":
+            self._kept = self.lapsed = False
         self._negotiation.restart()
         self._fire(wish, now)
 
     def _heard(self, output: Answer | TimedOut | AckFor, now: float) -> None:
         if isinstance(output, TimedOut):
-            self._last = None
+            self._last, self._silence = None, output.reason
             self._fire("timeout", now)
         elif isinstance(output, Answer):
             self._on_response(output.message, now)
@@ -130,11 +136,22 @@ class Registering:
             else:
                 self._report(action.removeprefix("report "))
 
+    def lapse(self) -> None:
+        """What the registrar knows of us is lost, or leads nowhere."""
+        self.lapsed = self._kept
+
     def _report(self, state: str) -> None:
         last = self._last
         expires = self._granted if state == "registered" else 0
+        if state == "registered":
+            self._kept, self.lapsed = self._refreshing, False
+        elif state == "unanswered" or (state == "refused" and last is not None and last.status >= 500):
+            self.lapsed = self._kept
+        elif state != "expired":
+            self._kept = self.lapsed = False
         if last is None or state == "expired":
-            self._line.effects.append(Changed(state, expires=expires))
+            self._line.effects.append(Changed(state, reason=self._silence, expires=expires))
+            self._silence = ""
         else:
             self._line.effects.append(Changed(state, last.status, last.reason, expires))
 
@@ -143,8 +160,7 @@ class Registering:
         line = self._line
         registrar = f"sip:{line.identity.realm}"
         values = {
-            "local": format_address(line.local),
-            "branch": f"{MAGIC}{line.token()}",
+            "via": line.via(),
             "aor": line.identity.aor,
             "tag": self._tag,
             "call_id": self._call_id,

@@ -55,6 +55,9 @@ class Subscription:
         self._why = (0, "")
         self._began = 0.0
         self._restarts = 0
+        self._kept = False
+        self.lapsed = False
+        """Whether it was lost, or may be, without anybody having wished that."""
         durations = {
             "refresh": lambda _: self._refresh_after(),
             "expiry": lambda _: float(self._granted),
@@ -90,6 +93,8 @@ class Subscription:
 
     def wish(self, event: str, now: float, reason: str = "") -> None:
         """Take a wish or a timer; `reason` is why, where that is reported."""
+        if event in ("unsubscribe", "lose"):
+            self._kept = self.lapsed = False
         self._negotiation.restart()
         self._why = (0, reason)
         self._fire(event, now)
@@ -159,7 +164,7 @@ class Subscription:
 
     def _heard(self, output: Answer | TimedOut | AckFor, now: float) -> None:
         if isinstance(output, TimedOut):
-            self._why = (0, "")
+            self._why = (0, output.reason)
             self._fire("timeout", now)
         elif isinstance(output, Answer) and output.message.status >= 200:
             self._why = (output.message.status, output.message.reason)
@@ -213,8 +218,23 @@ class Subscription:
         if event == "lose":
             self._line.release(self._key)
 
+    def lapse(self) -> None:
+        """What the notifier knows of us is lost, or leads nowhere."""
+        self.lapsed = self._kept
+
+    def recover(self, now: float) -> None:
+        """Subscribe again, in the same dialog as long as it may be there."""
+        self.lapsed = False
+        self.wish("subscribe" if self.machine.state in ("idle", "left", "waiting") else "move", now)
+
     def _report(self, state: Watching) -> None:
         status, reason = self._why
+        if state == "active":
+            self._kept, self.lapsed = self._refreshing, False
+        elif state == "unanswered" or (state == "refused" and status >= 500):
+            self.lapsed = self._kept
+        elif self.machine.state == "idle":
+            self._kept = self.lapsed = False
         left = self._granted if state == "active" else 0
         self._line.effects.append(
             Subscribed(self.call_id, self.presentity, self.event, state, status, reason, expires=left)
@@ -259,7 +279,7 @@ class Subscription:
             self._asked = Message.parse(data)
         else:
             data = self._dialog.request("SUBSCRIBE", line.via(), headers)
-            remote = self._dialog.next_hop(line.edge)
+            remote = line.hop(self._dialog)
         line.release(self._key)
         self._key = line.request(data, now, self._heard, remote)
 
@@ -296,6 +316,27 @@ class Subscriptions:
                 subscription.notify(incoming, now, forget=forget)
                 return True
         return False
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing is on its way."""
+        return all(subscription.settled for subscription in self._all.values())
+
+    @property
+    def lapsed(self) -> bool:
+        """Whether one that is not on its way was lost without anybody having wished that."""
+        return any(subscription.lapsed and subscription.settled for subscription in self._all.values())
+
+    def lapse(self) -> None:
+        """What the notifier knows of us is lost, or leads nowhere."""
+        for subscription in self._all.values():
+            subscription.lapse()
+
+    def recover(self, now: float) -> None:
+        """Subscribe again to whatever was lost."""
+        for subscription in self._all.values():
+            if subscription.lapsed:
+                subscription.recover(now)
 
     def wish(self, event: str, now: float, reason: str = "") -> None:
         """Let all of them `move` or `lose`."""

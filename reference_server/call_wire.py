@@ -121,11 +121,10 @@ class CallWriter:
 
     def invite(self, leg: Leg, body: bytes, extra: list[Header], *, last: list[Header]) -> bytes:
         """The INVITE of a leg to a phone. `extra` stands before User-Agent, `last` before Remote-Party-ID."""
-        host, port = self._runtime.sip_host, self._runtime.sip_port
         vias = self._vias(leg)
         leg.via = vias[0][1]
         headers: list[Header] = [
-            ("Record-Route", f"<sip:{host}:{port};lr=on;ftag={leg.tag}>"),
+            ("Record-Route", f"<{self._runtime.edge(leg.route.transport)};lr=on;ftag={leg.tag}>"),
             *vias,
             ("Max-Forwards", str(leg.hops)),
             ("From", f"{leg.local};tag={leg.tag}"),
@@ -192,19 +191,18 @@ class CallWriter:
         """A 18x or 200 to an INVITE, by way of the edge."""
         number = user_of(request.get("to"))
         realm = self._relay.clean(leg.party.account.realm)
-        host, port = self._runtime.sip_host, self._runtime.sip_port
         to = request.get("to") or ""
         accept = [("Accept", "application/sdp")] if status < 200 else []
         described = [("Content-Type", "application/sdp"), ("Content-Disposition", "session")] if body else []
         headers: list[Header] = [
             *(("Via", via) for via in request.all("via")),
-            ("Record-Route", f"<sip:{host}:{port};lr=on;ftag={tag_of(request.get('from'))}>"),
+            ("Record-Route", f"<{self._runtime.edge(leg.route.transport)};lr=on;ftag={tag_of(request.get('from'))}>"),
             *(("Record-Route", proxy) for proxy in request.all("record-route")),
             ("From", request.get("from") or ""),
             ("To", to if tag_of(to) else f"{to};tag={leg.tag}"),
             ("Call-ID", request.call_id),
             ("CSeq", f"{request.cseq} INVITE"),
-            ("Contact", f"<sip:{number}@{host}:{FREESWITCH_PORT};transport=udp>"),
+            ("Contact", f"<sip:{number}@{self._runtime.sip_host}:{FREESWITCH_PORT};transport=udp>"),
             AGENT[0],
             *accept,
             *AGENT[1:],

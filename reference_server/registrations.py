@@ -107,6 +107,17 @@ class Registrations:
         else:
             self.flush(aor)
 
+    def disconnected(self, route: Route) -> None:
+        """Take out what was registered by a connection that is gone: a phone behind it cannot be reached."""
+        aor = self._sources.get(route.remote)
+        known = self._contacts.get(aor.key, []) if aor is not None else []
+        if aor is None or all(contact.route != route for contact in known):
+            return
+        del self._sources[route.remote]
+        self._contacts[aor.key] = [contact for contact in known if contact.route != route]
+        if not self._contacts[aor.key]:
+            self.flush(aor)
+
     def flush(self, aor: Aor) -> None:
         """Take every contact of `aor` out."""
         self._contacts.pop(aor.key, None)

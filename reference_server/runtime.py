@@ -5,10 +5,11 @@ from __future__ import annotations
 import heapq
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from phones.sip.message import Address
+from phones.sip.transport import Transport
 from reference_server.behaviour import Behaviour
 from reference_server.rules import Span
 
@@ -30,6 +31,11 @@ class Route:
 
 NOWHERE = Route(("", 0), "udp")
 """What is sent here is lost."""
+
+
+def bracketed(host: str) -> str:
+    """A host as it stands in a Via or URI."""
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host
 
 
 class Agenda:
@@ -67,7 +73,10 @@ class Wire(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """What a part of the server needs from its surroundings. `epoch` is POSIX seconds at now == 0."""
+    """What a part of the server needs from its surroundings. `epoch` is POSIX seconds at now == 0.
+
+    `places` are where it listens besides UDP, by transport.
+    """
 
     behaviour: Behaviour
     rng: random.Random
@@ -76,6 +85,16 @@ class Runtime:
     epoch: float
     sip_host: str
     sip_port: int
+    places: dict[str, Address] = field(default_factory=dict)
+
+    def place(self, transport: str) -> str:
+        """Where the edge listens for a transport, as host:port of a Via or URI."""
+        host, port = self.places.get(transport, (self.sip_host, self.sip_port))
+        return f"{bracketed(host)}:{port}"
+
+    def edge(self, transport: str) -> str:
+        """The URI of the edge for a transport; one for UDP names none."""
+        return f"sip:{self.place(transport)}{Transport(transport).parameter}"
 
     def draw(self, span: Span) -> float:
         """A delay out of `span`, in seconds."""

@@ -11,6 +11,7 @@ from functools import partial
 from phones.sip.index import Message, SipSyntaxError
 from phones.sip.message import Address, stamp_via
 from phones.sip.transactions import AckFor, Answer, Incoming, Send, TimedOut, Timers, TransactionLayer
+from phones.sip.transport import Transport
 from reference_server.api.core import Api
 from reference_server.behaviour import Behaviour
 from reference_server.call_wire import CallWriter
@@ -28,7 +29,7 @@ from reference_server.quickcall import Quickcalls
 from reference_server.registrar import Nonces, Registrar
 from reference_server.registrations import Aor, Contact, Registrations
 from reference_server.routing import Router
-from reference_server.runtime import NOWHERE, Agenda, Route, Runtime
+from reference_server.runtime import NOWHERE, Agenda, Route, Runtime, bracketed
 from reference_server.seed import Seed, plant
 from reference_server.ways import along
 from reference_server.wire import Relay
@@ -72,7 +73,7 @@ class ReferenceServer:
         self._effects: list[Effect] = []
         self._agenda = Agenda()
         self._layers: dict[str, TransactionLayer] = {}
-        self._runtime = Runtime(behaviour, rng, self._agenda, self, epoch, sip_host, sip_port)
+        self._runtime = Runtime(behaviour, rng, self._agenda, self, epoch, bracketed(sip_host), sip_port)
         self.directory = Directory(rng)
         self._registrations = Registrations(behaviour.registrar)
         self._injector = Injector((*behaviour.faults, *faults), self._agenda, self._effects.append, self._other_contact)
@@ -110,6 +111,19 @@ class ReferenceServer:
         if not data.strip(b"\r\n\0 "):
             return
         self._guarded(now, "a SIP message", lambda: self._receive(data, source, now, transport))
+        self._run(now)
+
+    def listens(self, transport: str, place: Address) -> None:
+        """It can be reached at `place`, host and port, over another transport than UDP."""
+        self._runtime.places[transport] = place
+
+    def disconnected(self, remote: Address, now: float, transport: str, reason: str = "the connection is lost") -> None:
+        """The connection with `remote` is gone: nobody is reached by it, and what was asked on it has no answer."""
+        self._registrations.disconnected(Route(remote, transport))
+        layer = self._layers.get(transport)
+        if layer is not None:
+            layer.lost(remote, reason)
+            self._guarded(now, "the loss of a connection", partial(self._pump, transport, now))
         self._run(now)
 
     def receive_media(self, data: bytes, source: Address, now: float) -> None:
@@ -160,7 +174,7 @@ class ReferenceServer:
     def _layer(self, transport: str) -> TransactionLayer:
         if transport not in self._layers:
             timers = Timers(patience=self.behaviour.registrar.patience_s)
-            self._layers[transport] = TransactionLayer(timers)
+            self._layers[transport] = TransactionLayer(timers, reliable=Transport(transport).reliable)
         return self._layers[transport]
 
     def _receive(self, data: bytes, source: Address, now: float, transport: str) -> None:

@@ -14,6 +14,7 @@ from sipmessage import Address
 from phones.sip.index import Message
 from phones.sip.message import Address as Socket
 from phones.sip.message import response
+from phones.sip.transport import Transport
 from reference_server.behaviour_presence import Again, Counter, Ending, Notified, Package, Target
 from reference_server.lamp_documents import CONTENT_TYPES
 from reference_server.registrations import Aor
@@ -279,7 +280,8 @@ class Watchers:
 
     def _contact(self, transport: str) -> str:
         """The edge's Contact, without a user part."""
-        return f"<sip:{self._runtime.sip_host}:{self._runtime.sip_port};transport={transport}>"
+        where = Transport(transport)
+        return f"<sip:{self._runtime.place(transport)}{where.parameter or ';transport=udp'}>"
 
     def _notify(self, subscription: Subscription, now: float, *, idle: bool = False) -> None:
         rules, transport = self._rules, subscription.route.transport
@@ -289,9 +291,8 @@ class Watchers:
         left = subscription.expires - now
         # adding and taking away a clock's reading may leave a little more than what was granted
         state = f"active;expires={math.ceil(left - 0.001)}" if left > 0 else "terminated;reason=timeout"
-        host = f"{self._runtime.sip_host}:{self._runtime.sip_port}"
         headers = [
-            ("Record-Route", f"<sip:{host};lr=on;ftag={subscription.local_tag}>"),
+            ("Record-Route", f"<{self._runtime.edge(transport)};lr=on;ftag={subscription.local_tag}>"),
             ("Via", self._relay.edge_via(transport)),
             ("To", subscription.remote),
             ("From", subscription.local),

@@ -118,7 +118,7 @@ class Relay:
         """The top Via: the edge, with a fresh branch."""
         runtime = self._runtime
         branch = f"z9hG4bK{runtime.hex(4)}.{runtime.hex(32)}.0"
-        return f"SIP/2.0/{transport.upper()} {runtime.sip_host}:{runtime.sip_port};branch={branch}"
+        return f"SIP/2.0/{transport.upper()} {runtime.place(transport)};branch={branch}"
 
     def vias(self, transport: str) -> list[tuple[str, str]]:
         """The edge's Via above FreeSWITCH's."""

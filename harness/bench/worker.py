@@ -24,8 +24,8 @@ from harness.swarm import Member, Plan, Swarm, resident
 from phones.effects import Called, Transmit
 from phones.fleet import Fleet, RunningPhone
 from phones.line import Identity
-from phones.net import SocketWire
 from phones.net_shared import SharedWire
+from phones.net_sockets import SocketWire
 from phones.sip.message import Address
 
 _SETTLES_S = 6.0

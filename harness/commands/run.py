@@ -30,6 +30,9 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @behaviour_options
 @click.option("--time", "time_", type=click.Choice(["real", "virtual"]), default="real", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("out"), show_default=True)
+@click.option(
+    "--transport", type=click.Choice(["udp", "tcp", "tls", "ws", "wss"]), help="of SIP, for cases that do not say it"
+)
 @click.option("--jobs", type=click.IntRange(1, 1000), help="cases at the same time; default what the target allows")
 @click.option("-x", "stop_at_first", is_flag=True, help="begin no further case after the first failure")
 @click.option("--last-failed", is_flag=True, help="only what was not fine in the last run below --out")
@@ -61,6 +64,7 @@ def command(
     behaviour: Path | None,
     time_: str,
     out: Path,
+    transport: str | None,
     jobs: int | None,
     stop_at_first: bool,
     last_failed: bool,
@@ -86,6 +90,7 @@ def command(
     from harness import baseline
     from harness.engine import Engine, Options
     from harness.target import load_target
+    from phones.sip.transport import Transport
 
     live = target_name != "reference"
     if live and (mutant or behaviour or time_ == "virtual"):
@@ -119,6 +124,7 @@ def command(
         "target_file": target_name if live else None,
         "behaviour_file": str(behaviour) if behaviour else None,
         "virtual": time_ == "virtual",
+        "transport": Transport(transport) if transport else None,
         "jobs": jobs,
         "seed": chosen_seed,
         "stop_at_first": stop_at_first,

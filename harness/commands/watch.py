@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
 @click.command("watch", short_help="Show lamps live, without any right on the API.")
 @click.argument("presentities", nargs=-1, required=True, metavar="EXTENSION|URI...")
 @click.option("--target", "target_file", type=click.Path(path_type=Path), help="a target file: SIP edge and realm")
-@click.option("--edge", help="instead of a target: host:port of the SIP edge, UDP")
+@click.option("--edge", help="instead of a target: host:port of the SIP edge")
+@click.option(
+    "--transport",
+    type=click.Choice(["udp", "tcp", "tls", "ws", "wss"]),
+    help="default what the target offers first, or udp",
+)
 @click.option("--realm", help="SIP realm of the account; default the target's")
 @click.option("--as", "login", metavar="USER:PASSWORD", help="register as this device first; Kazoo does not ask for it")
 @click.option("--event", type=click.Choice(["dialog", "presence"]), default="dialog", show_default=True)
@@ -31,6 +37,7 @@ def command(
     presentities: tuple[str, ...],
     target_file: Path | None,
     edge: str | None,
+    transport: str | None,
     realm: str | None,
     login: str | None,
     event: str,
@@ -44,7 +51,7 @@ def command(
     """
     if login is not None and ":" not in login:
         raise UsageError(f"--as {login}: USER:PASSWORD is wanted")
-    place = _place(target_file, edge, realm, bind)
+    place = _place(target_file, edge, transport, realm, bind)
     if not place["realm"] and all(each.lower().startswith("sip:") for each in presentities):
         # whose realm the watcher is of matters to nobody then
         place["realm"] = presentities[0].partition("@")[2].partition(";")[0]
@@ -60,9 +67,9 @@ def command(
             changes.append(change)
 
     if format_ == "text":
-        click.echo(f"watching {', '.join(uris)} at {place['edge'][0]}:{place['edge'][1]}; Ctrl-C ends it", err=True)
+        click.echo(f"watching {', '.join(uris)} at {place['where']}; Ctrl-C ends it", err=True)
     active = asyncio.run(_watch(place, uris, login, event, duration, report))
-    nothing = TargetUnavailable(f"nothing could be watched at {place['edge'][0]}:{place['edge'][1]}")
+    nothing = TargetUnavailable(f"nothing could be watched at {place['where']}")
     if format_ == "json":
         shown = [
             {"t": round(each.t, 6), "presentity": each.presentity, "kind": each.kind, "text": each.text}
@@ -76,34 +83,58 @@ def command(
     return 0
 
 
-def _place(target_file: Path | None, edge: str | None, realm: str | None, bind: str | None) -> dict[str, Any]:
+def _place(
+    target_file: Path | None, edge: str | None, transport: str | None, realm: str | None, bind: str | None
+) -> dict[str, Any]:
     """Where to subscribe: from a target file, from options, or from both."""
     from harness.target import Edges, load_target
+    from harness.world import encryption_of
+    from phones.sip.transport import Transport
 
     if (target_file is None) == (edge is None):
         raise UsageError("say either --target FILE or --edge HOST:PORT")
     if target_file is not None:
         target = load_target(target_file)
-        found = {"edge": target.edge, "realm": realm or target.account.realm, "bind": bind or target.bind}
+        edges, advertised = target.sip, target.advertise
+        realm, bind = realm or target.account.realm, bind or target.bind
+        encryption = encryption_of(edges, target.ca_file, target.verify)
     else:
         try:
-            edges = Edges(udp=edge or "")
+            if not (edge or "").rpartition(":")[1]:
+                raise ValueError("no port")
+            edges, advertised = Edges.model_validate({transport or "udp": edge}), None
         except ValueError as error:
             raise UsageError(f"--edge {edge}: host:port is wanted") from error
-        found = {"edge": edges.address, "realm": realm, "bind": bind or "127.0.0.1"}
-    return found
+        encryption = encryption_of(edges)
+    chosen = Transport(transport) if transport else edges.offered[0]
+    if chosen not in edges.offered:
+        raise UsageError(f"{target_file} offers no SIP over {chosen.value}")
+    return {
+        "edges": edges,
+        "transport": chosen,
+        "where": getattr(edges, chosen) + (f" ({chosen.value})" if chosen.reliable else ""),
+        "realm": realm,
+        "bind": bind,
+        "advertised": advertised,
+        "encryption": encryption,
+    }
 
 
 async def _watch(
     place: dict[str, Any], uris: list[str], login: str | None, event: str, duration: float | None, report: Any
 ) -> set[str]:
     from harness.lamp_watch import watch
-    from phones.net import SocketWire
+    from harness.names import Resolver, locate
+    from phones.net_sockets import SocketWire, local_towards
     from phones.phone import Identity
     from phones.sip.index import SipSyntaxError
 
     user, _, password = (login or "ringproof:").partition(":")
     loop = asyncio.get_running_loop()
+    transport = place["transport"]
+    host, port = place["edges"].place(transport)
+    edge = await locate(host, port, transport, Resolver(), random.SystemRandom())
+    bind = place["bind"] or local_towards(edge)
     gone: list[BrokenPipeError] = []
 
     def tell(change: Change) -> None:
@@ -116,10 +147,12 @@ async def _watch(
 
     task = asyncio.ensure_future(
         watch(
-            SocketWire(loop),
+            SocketWire(loop, place["encryption"]),
             loop,
-            edge=place["edge"],
-            bind=place["bind"],
+            edge=edge,
+            transport=transport,
+            bind=bind,
+            advertised=place["advertised"],
             identity=Identity(user, password, place["realm"]),
             registers=login is not None,
             presentities=uris,
@@ -135,7 +168,7 @@ async def _watch(
     except SipSyntaxError as error:
         raise UsageError(f"{error}", "an extension such as 1001, or sip:1001@realm") from error
     except OSError as error:
-        raise HarnessError(f"cannot open an address at {place['bind']}: {error.strerror}") from error
+        raise HarnessError(f"cannot open an address at {bind}: {error.strerror}") from error
     if gone:
         raise gone[0]
     return active

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from phones.sip.index import SipSyntaxError
+from phones.sip.transport import Transport
 
 LARGEST_HEADERS = 256 * 1024
 """Octets of start line and headers; a peer that sends more has lost its way."""
@@ -87,6 +88,23 @@ class Framer:
             del buffer[:2]
             return self._next()
         raise SipSyntaxError(f"a message cannot begin with {bytes(buffer[:4])!r}")
+
+
+class WebFramer:
+    """The same for a WebSocket, where each of its messages is one of ours (RFC 7118 5)."""
+
+    waiting = 0
+
+    def feed(self, data: bytes) -> list[Framed]:
+        """Take one message of the WebSocket."""
+        if data == PING:
+            return [Framed(b"")]
+        return [Framed(data)] if data.strip(b"\r\n") else []
+
+
+def framer_of(transport: Transport) -> Framer | WebFramer:
+    """What cuts a connection of `transport` into messages."""
+    return WebFramer() if transport.web else Framer()
 
 
 def _body_length(headers: bytes) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from phones.sip.index import Message, SipSyntaxError
@@ -18,6 +19,8 @@ MAGIC = "z9hG4bK"
 """What a branch of RFC 3261 begins with (8.1.1.7)."""
 
 _RESPONSES = ("1xx", "2xx", "3xx-6xx")
+
+_NEVER = float("inf")
 
 _MOST_FORKS = 64
 """How many dialogs of one INVITE are told apart."""
@@ -118,36 +121,35 @@ INVITE_SERVER = Table(
     "INVITE server",
     initial="proceeding",
     final="terminated",
-    events=("request", "ACK", "timer G", "timer H", "timer I", "timer L", *_SENT),
+    events=("request", "ACK", "timer G", "timer G2", "timer H", "timer I", "timer L", *_SENT),
     rules={
         ("proceeding", "request"): Rule("proceeding", ("resend",)),
         ("proceeding", "send 1xx"): Rule("proceeding", ("send",)),
-        ("proceeding", "send 2xx"): Rule("accepted", ("send",), start=("G", "L")),
+        ("proceeding", "send 2xx"): Rule("accepted", ("send",), start=("G2", "L")),
         ("proceeding", "send 3xx-6xx"): Rule("completed", ("send",), start=("G", "H")),
         ("completed", "request"): Rule("completed", ("resend",)),
         ("completed", "timer G"): Rule("completed", ("resend",), start=("G",)),
         ("completed", "timer H"): Rule("terminated", ("time out",)),
         ("completed", "ACK"): Rule("confirmed", ("acknowledged",), start=("I",), stop=("G", "H")),
         ("confirmed", "timer I"): Rule("terminated"),
-        ("accepted", "timer G"): Rule("accepted", ("resend",), start=("G",)),
-        ("accepted", "ACK"): Rule("confirmed", ("acknowledged",), start=("I",), stop=("G", "L")),
+        ("accepted", "timer G2"): Rule("accepted", ("resend",), start=("G2",)),
+        ("accepted", "ACK"): Rule("confirmed", ("acknowledged",), start=("I",), stop=("G2", "L")),
         ("accepted", "timer L"): Rule("terminated", ("time out",)),
     },
     ignored=[
         ("proceeding", "ACK"),
-        *(("proceeding", f"timer {timer}") for timer in "GHIL"),
-        ("completed", "timer I"),
-        ("completed", "timer L"),
+        *(("proceeding", f"timer {timer}") for timer in ("G", "G2", "H", "I", "L")),
+        *(("completed", f"timer {timer}") for timer in ("G2", "I", "L")),
         ("accepted", "request"),
-        ("accepted", "timer H"),
-        ("accepted", "timer I"),
+        *(("accepted", f"timer {timer}") for timer in "GHI"),
         *((state, sent) for state in ("completed", "confirmed", "accepted") for sent in _SENT),
         ("confirmed", "request"),
         ("confirmed", "ACK"),
-        *(("confirmed", f"timer {timer}") for timer in "GHL"),
+        *(("confirmed", f"timer {timer}") for timer in ("G", "G2", "H", "L")),
     ],
 )
-"""RFC 3261 17.2.1, figure 7, and RFC 6026 7.1. Over UDP timer G also repeats the 2xx until the ACK (13.3.1.4)."""
+"""RFC 3261 17.2.1, figure 7, and RFC 6026 7.1. Timer G2 repeats the 2xx until its ACK, which is the core's work
+(13.3.1.4) and done over every transport."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +164,11 @@ class Timers:
     t4: float = 5.0
     patience: float | None = None
 
-    def durations(self) -> dict[str, Duration]:
-        """Timer name to duration, for UDP (RFC 3261 appendix A, RFC 6026 for L and M)."""
+    def durations(self, *, reliable: bool = False) -> dict[str, Duration]:
+        """Timer name to duration (RFC 3261 appendix A, RFC 6026 for L and M).
+
+        Over a reliable transport nothing is repeated but the 2xx of an INVITE, and nobody waits for repetitions.
+        """
         t1, t2, t4 = self.t1, self.t2, self.t4
 
         def doubling(count: int) -> float:
@@ -176,8 +181,12 @@ class Timers:
         if self.patience is not None:
             patience = self.patience
             durations |= {name: lambda _: patience for name in "BF"}
-        durations |= {"A": doubling, "E": capped, "G": capped}
-        return durations | {"E2": lambda _: t2, "I": lambda _: t4, "K": lambda _: t4}
+        durations |= {"A": doubling, "E": capped, "G": capped, "G2": capped}
+        durations |= {"E2": lambda _: t2, "I": lambda _: t4, "K": lambda _: t4}
+        if reliable:
+            durations |= {name: lambda _: _NEVER for name in ("A", "E", "E2", "G")}
+            durations |= {name: lambda _: 0.0 for name in "DIJK"}
+        return durations
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,9 +222,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class TimedOut:
-    """Nobody answered our request `key` (RFC 3261 8.1.3.1), or no ACK came for our answer."""
+    """Nobody answered our request `key` (RFC 3261 8.1.3.1), or no ACK came for our answer.
+
+    `reason` says it where nobody can answer any more, for the connection is lost (17.1.4).
+    """
 
     key: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,10 +287,14 @@ def _server_key(message: Message, method: str | None = None) -> str:
 
 
 class TransactionLayer:
-    """All transactions of one SIP element over UDP."""
+    """All transactions of one SIP element over one kind of transport.
 
-    def __init__(self, timers: Timers | None = None) -> None:
-        self._durations: Mapping[str, Duration] = (timers or Timers()).durations()
+    `reliable`: over connections (TCP, TLS, WebSocket), on which an answer goes back the way its request came.
+    """
+
+    def __init__(self, timers: Timers | None = None, *, reliable: bool = False) -> None:
+        self._durations: Mapping[str, Duration] = (timers or Timers()).durations(reliable=reliable)
+        self._reliable = reliable
         self._client: dict[str, _Transaction] = {}
         self._server: dict[str, _Transaction] = {}
         self._accepted: dict[tuple[str, int], _Transaction] = {}
@@ -294,7 +311,7 @@ class TransactionLayer:
             transaction = _Transaction(key, message, remote, machine)
             transaction.last = data
             self._client[key] = transaction
-            self._arm(transaction, client=True)
+            self._arm(transaction, now, client=True)
         self._outputs.append(Send(data, remote, retransmission=False))
         return key
 
@@ -308,6 +325,13 @@ class TransactionLayer:
         """The key of the INVITE that a CANCEL means (RFC 3261 9.2), as long as its transaction lasts."""
         key = _server_key(cancel, "INVITE")
         return key if key in self._server else None
+
+    def lost(self, remote: Address, reason: str) -> None:
+        """The connection to `remote` is lost: what we have asked there is not answered any more (17.1.4)."""
+        for transaction in list(self._client.values()):
+            if transaction.remote == remote and transaction.machine.state in ("calling", "trying", "proceeding"):
+                self._outputs.append(TimedOut(transaction.key, reason))
+                self._forget(transaction, client=True)
 
     def drop(self, key: str) -> None:
         """Forget the server transaction `key`: its answer is repeated no more, and its ACK is stray."""
@@ -326,7 +350,7 @@ class TransactionLayer:
             if 200 <= status < 300 and transaction.request.method == "INVITE":
                 self._accepted[transaction.request.call_id, transaction.request.cseq] = transaction
             self._outputs.append(Send(data, transaction.remote, retransmission=False))
-        self._arm(transaction, client=False)
+        self._arm(transaction, now, client=False)
 
     def receive(self, message: Message, source: Address, now: float) -> None:
         """Take one message from the wire."""
@@ -345,17 +369,17 @@ class TransactionLayer:
                 return
             if "acknowledged" in transaction.machine.fire("ACK", now):
                 self._outputs.append(AckFor(transaction.key, message))
-            self._arm(transaction, client=False)
+            self._arm(transaction, now, client=False)
             return
         if transaction is not None:
             self._outputs.append(Retransmitted(message, source))
             if "resend" in transaction.machine.fire("request", now) and transaction.last:
                 self._outputs.append(Send(transaction.last, transaction.remote, retransmission=True))
             return
-        try:
-            remote = response_target(message)
-        except SipSyntaxError:
-            remote = source
+        remote = source
+        if not self._reliable:
+            with suppress(SipSyntaxError):
+                remote = response_target(message)
         machine = Machine(INVITE_SERVER if message.method == "INVITE" else SERVER, self._durations, now)
         self._server[key] = _Transaction(key, message, remote, machine)
         self._outputs.append(Incoming(key, message, source))
@@ -370,7 +394,7 @@ class TransactionLayer:
                 self._outputs.append(Answer(transaction.key, message, self._is_repeated(transaction, message)))
             elif action == "acknowledge":
                 self._outputs.append(Send(_ack(transaction.request, message), transaction.remote, retransmission=False))
-        self._arm(transaction, client=True)
+        self._arm(transaction, now, client=True)
 
     @staticmethod
     def _is_repeated(transaction: _Transaction, message: Message) -> bool:
@@ -381,11 +405,15 @@ class TransactionLayer:
             transaction.accepted_by.add(to)
         return False
 
-    def _arm(self, transaction: _Transaction, *, client: bool) -> None:
-        if transaction.machine.ended:
+    def _arm(self, transaction: _Transaction, now: float, *, client: bool) -> None:
+        machine = transaction.machine
+        if self._reliable and (event := machine.due(now)) is not None:
+            # D, I, J or K, which are 0 here: they end a transaction, and do nothing else
+            machine.fire(event, now)
+        if machine.ended:
             self._forget(transaction, client=client)
             return
-        deadline = transaction.machine.next_deadline()
+        deadline = machine.next_deadline()
         if deadline is not None:
             heapq.heappush(self._heap, (deadline, transaction.key, client))
 
@@ -415,7 +443,7 @@ class TransactionLayer:
                     self._outputs.append(Send(transaction.last, transaction.remote, retransmission=True))
                 elif action == "time out":
                     self._outputs.append(TimedOut(key))
-            self._arm(transaction, client=client)
+            self._arm(transaction, now, client=client)
 
     def take(self) -> list[Output]:
         """Drain the outputs, in order."""

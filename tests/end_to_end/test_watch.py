@@ -18,7 +18,7 @@ from harness.documents import PRINTED, WatchDocument
 from phones.calls import CallPolicy
 from phones.effects import Called, Changed, Heard, MediaIn, MediaOut, Subscribed, Transmit
 from phones.fleet import Fleet
-from phones.net import SocketWire
+from phones.net_sockets import SocketWire
 from phones.phone import Identity
 from phones.sip.index import Message
 from phones.sip.message import Address, request, response

@@ -78,11 +78,11 @@ def in_memory(work: Callable[[World, ReferenceHost], Awaitable[int]]) -> int:
     """Do `work` beside a fresh server in virtual time, and see that the server holds what it held before."""
 
     async def whole() -> int:
-        world, host = virtual_world(PROFILES["documented"], Secrets(), Random(1))
+        world, host = await virtual_world(PROFILES["documented"], Secrets(), Random(1))
         before = await listed(host)
         done = await work(world, host)
         assert await listed(host) == before
-        host.close()
+        await host.close()
         return done
 
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:

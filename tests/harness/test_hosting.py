@@ -9,7 +9,8 @@ import pytest
 
 from harness.hosting import ReferenceHost
 from harness.virtual import VirtualLoop
-from phones.net import Endpoint, MemoryWire, Receive
+from phones.net import Endpoint, Receive
+from phones.net_memory import MemoryWire
 from reference_server.effects import SendMedia
 from reference_server.profiles import PROFILES
 from reference_server.server import ReferenceServer
@@ -36,11 +37,11 @@ def in_memory(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bytes, object]]:
         assert host.media != host.sip
         phone.send(b"hello", host.media)
         await asyncio.sleep(1.0)
-        host.close()
+        await host.close()
         phone.send(b"too late", host.media)
         await asyncio.sleep(1.0)
         assert [source for _, source in heard] == [host.media]
-        host_on(wire, loop).close()
+        await host_on(wire, loop).close()
 
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         runner.run(work())
@@ -71,7 +72,7 @@ def test_without_a_media_address_the_sip_address_is_let_go() -> None:
         wire = ScarceWire(loop)
         with pytest.raises(OSError, match="no more addresses"):
             host_on(wire, loop)
-        host_on(wire, loop).close()
+        await host_on(wire, loop).close()
 
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         runner.run(work())

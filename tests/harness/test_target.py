@@ -7,6 +7,7 @@ import pytest
 
 from harness.errors import ScenarioError, UsageError
 from harness.target import load_target
+from phones.sip.transport import Transport
 from reports.secrets import Secrets
 
 GOOD = """\
@@ -28,7 +29,7 @@ def write(folder: Path, text: str) -> Path:
 def test_a_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RP_TOKEN", "s3cret-token")
     target = load_target(write(tmp_path, GOOD))
-    assert (target.name, target.kind, target.edge) == ("lab", "live", ("127.0.0.1", 5060))
+    assert (target.name, target.kind, target.sip.place(Transport.UDP)) == ("lab", "live", ("127.0.0.1", 5060))
     assert target.account.auth_token == "s3cret-token"
     assert target.other_account is not None
     assert target.other_account.api_key == "key-s3cret-token-s3cret-token"
@@ -50,7 +51,7 @@ def test_json_is_yaml(tmp_path: Path) -> None:
         "account": {"account_id": "a", "api_key": "k"},
         "sip": {"udp": "[::1]:5060"},
     }
-    assert load_target(write(tmp_path, json.dumps(document, indent=2))).edge == ("::1", 5060)
+    assert load_target(write(tmp_path, json.dumps(document, indent=2))).sip.place(Transport.UDP) == ("::1", 5060)
 
 
 def test_an_environment_variable_that_is_not_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,9 +65,10 @@ def test_an_environment_variable_that_is_not_set(tmp_path: Path, monkeypatch: py
 @pytest.mark.parametrize(
     ("old", "new", "line", "said"),
     [
-        ("127.0.0.1:5060", "127.0.0.1", 5, "sip.udp: string should match pattern"),
-        ("127.0.0.1:5060", ":5060", 5, "sip.udp: string should match pattern"),
-        ("127.0.0.1:5060", "sip.example:port", 5, "sip.udp: string should match pattern"),
+        ("udp: ", "sctp: ", 5, "unknown key 'sctp'"),
+        ('{udp: "127.0.0.1:5060"}', "{}", 5, "a SIP edge is needed"),
+        ("127.0.0.1:5060", ":5060", 5, "sip.udp: host:port, or a name is wanted"),
+        ("127.0.0.1:5060", "sip.example:port", 5, "sip.udp: host:port, or a name is wanted"),
         ("127.0.0.1:5060", "sip.example:99999", 5, "sip.udp: "),
         ("http://127.0.0.1:8000", "127.0.0.1:8000", 2, "api.http: string should match pattern"),
         ("http://127.0.0.1:8000", "http://127.0.0.1:8000/v2", 2, "api.http: string should match pattern"),

@@ -12,7 +12,7 @@ from pathlib import Path
 from harness.judge import Judge
 from harness.recorder import CaseRecorder, RunRecorder
 from phones.fleet import Fleet
-from phones.net import SocketWire
+from phones.net_sockets import SocketWire
 from phones.sip.index import Message
 from phones.sip.lamp import Lamp
 from reports.record import SCHEMA, Event, Record, RecordWriter, read_record

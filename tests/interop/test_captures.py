@@ -94,7 +94,7 @@ def test_the_capture_of_everything(whole: RunView, tshark: str, tmp_path: Path) 
     assert len(seen.of("http")) == 2 * len(calls)
     assert seen.unsound() == []
     # what was malformed on purpose is flagged, and nothing else
-    assert {each["frame.comment"].partition(" | ")[0] for each in seen.flagged()} == {"registration/bad-requests"}
+    assert {each["frame.comment"].partition(" | ")[0] for each in seen.flagged()} == {"registration/bad-requests[udp]"}
     assert all(" | scanner sends" in each["frame.comment"] for each in seen.flagged())
     named = Counter(each["frame.comment"].partition(" | ")[0] for each in seen.of("sip"))
     sent = Counter(str(event["case"]) for event, data in recorded if is_sip(data))
@@ -102,7 +102,7 @@ def test_the_capture_of_everything(whole: RunView, tshark: str, tmp_path: Path) 
 
 
 def test_exactly_the_malformed_are_flagged(whole: RunView, tshark: str, tmp_path: Path) -> None:
-    case = whole.case("registration/bad-requests")
+    case = whole.case("registration/bad-requests[udp]")
     assert case is not None
     seen = Seen(tshark, [case_capture(case)], tmp_path / "case.pcapng")
     flagged = {each["frame.comment"].split(" | ")[1].partition(":")[0] for each in seen.flagged()}

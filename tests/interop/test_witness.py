@@ -18,7 +18,7 @@ from tests.end_to_end.conftest import CommandLine
 from tests.end_to_end.support import RINGPROOF, environment
 
 pytestmark = pytest.mark.interop
-CHOSEN = ("run", "sync/flag-true[v2-http]", "lamps/call", "registration/bad-requests", "--witness", "lo")
+CHOSEN = ("run", "sync/flag-true[v2-http]", "lamps/call", "registration/bad-requests[udp]", "--witness", "lo")
 
 
 @pytest.fixture(autouse=True)

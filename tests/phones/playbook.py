@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from phones.effects import Called, Changed, Effect, Heard, MediaOut, Subscribed, Transmit
 from phones.phone import Identity, Phone, Refusals
-from phones.sip.index import Message
+from phones.sip.index import Message, SipSyntaxError
 from phones.sip.message import Address, response
+from phones.sip.transport import Transport
 
 LOCAL: Address = ("192.0.2.10", 5062)
 EDGE: Address = ("192.0.2.1", 5060)
@@ -88,6 +90,7 @@ class Desk:
     password: str = "word"
     username: str = "desk"
     now: float = 100.0
+    transport: Transport = Transport.UDP
     phone: Phone = field(init=False)
     log: list[tuple[float, Effect]] = field(default_factory=list)
     _read: int = 0
@@ -101,6 +104,7 @@ class Desk:
             call_id_prefix=self.prefix,
             refusals=self.refusals,
             media=lambda: MEDIA,
+            transport=self.transport,
         )
 
     def collect(self) -> None:
@@ -116,6 +120,10 @@ class Desk:
 
     def move(self, local: Address) -> None:
         self.phone.move(local, self.now)
+        self.collect()
+
+    def disconnected(self, reason: str = "reset") -> None:
+        self.phone.disconnected(reason, self.now)
         self.collect()
 
     def do(self, what: Callable[[float], object]) -> None:
@@ -158,9 +166,17 @@ class Desk:
         return Message.parse(newest.data)
 
     def all_sent(self, method: str | None = None) -> list[Message]:
-        """Every request of `method`, or every message, that the phone sent; repetitions left out."""
+        """Every request of `method`, or every message, that the phone sent; repetitions left out.
+
+        A 400 that shows its request a broken CSeq is none that could be read.
+        """
         sent = [effect.data for _, effect in self.log if isinstance(effect, Transmit) and effect.kind == "new"]
-        return [Message.parse(data) for data in sent if method is None or data.startswith(method.encode() + b" ")]
+        wanted = [data for data in sent if method is None or data.startswith(method.encode() + b" ")]
+        found: list[Message] = []
+        for data in wanted:
+            with suppress(SipSyntaxError):
+                found.append(Message.parse(data))
+        return found
 
     def changes(self) -> list[str]:
         """The states that the registration went through."""

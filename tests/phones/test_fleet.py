@@ -14,7 +14,9 @@ from harness.virtual import VirtualLoop
 from phones.calls import CallPolicy, NoSuchCall
 from phones.effects import Called, Changed, Heard, MediaIn, MediaOut, Subscribed, Transmit
 from phones.fleet import Fleet, RunningPhone
-from phones.net import Endpoint, MemoryWire, SocketWire, Wire
+from phones.net import Endpoint, Wire
+from phones.net_memory import MemoryWire
+from phones.net_sockets import SocketWire
 from phones.phone import Identity
 from phones.rtp import RtpPacket, share
 from phones.sip.digest import Credentials, verify

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from phones.net import Alarm, Endpoint, MemoryWire, Receive, SocketWire, Wire
+from phones.net import Alarm, Endpoint, Receive, Wire
+from phones.net_memory import MemoryWire
+from phones.net_sockets import SocketWire
 from phones.sip.message import Address
 
 

@@ -379,14 +379,6 @@ def test_nobody_answers() -> None:
     assert desk.changes() == ["unanswered", "registered"]
 
 
-def test_nobody_answers_the_refresh() -> None:
-    desk = Desk().registered(60)
-    desk.run(1000.0)
-    times = [(time - 100.0, effect.state) for time, effect in desk.log[1:] if isinstance(effect, Changed)]
-    assert times == [(0.0, "registered"), (60.0, "expired"), (80.0, "unanswered")]
-    assert desk.phone.state == "idle"
-
-
 # --- leaving ---------------------------------------------------------------------------------------------------------
 
 

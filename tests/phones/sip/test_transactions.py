@@ -76,7 +76,7 @@ WALKS = {
     INVITE_SERVER: """
         proceeding, request -> proceeding: resend []
         proceeding, send 1xx -> proceeding: send []
-        proceeding, send 2xx -> accepted: send [G L]
+        proceeding, send 2xx -> accepted: send [G2 L]
         proceeding, send 3xx-6xx -> completed: send [G H]
         completed, request -> completed: resend [G H]
         completed, ACK -> confirmed: acknowledged [I]
@@ -84,7 +84,7 @@ WALKS = {
         completed, timer H -> terminated: time out []
         confirmed, timer I -> terminated: []
         accepted, ACK -> confirmed: acknowledged [I]
-        accepted, timer G -> accepted: resend [G L]
+        accepted, timer G2 -> accepted: resend [G2 L]
         accepted, timer L -> terminated: time out []
     """,
 }

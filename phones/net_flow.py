@@ -1,0 +1,108 @@
+"""The way of a phone to its edge over connections: opened when it is needed, watched, and made again after a loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from phones.net import Alarm, Clock, Connection, Streams
+from phones.sip.framing import PING
+from phones.sip.message import Address
+from phones.sip.transport import Transport
+
+_PING_S = 95.0
+"""Between keep-alives (RFC 5626 4.4.1 wants 95 to 120 s)."""
+_PONG_S = 10.0
+
+
+class Flow:
+    """An endpoint that is a connection. It keeps its first address as its name, whatever port comes later.
+
+    `receive(data, source)` and `lost(reason)` are told; after a loss the next message opens another connection.
+    """
+
+    def __init__(
+        self,
+        wire: Streams,
+        clock: Clock,
+        transport: Transport,
+        receive: Callable[[bytes, Address], None],
+        lost: Callable[[str], None],
+        host: str,
+    ) -> None:
+        self._wire = wire
+        self._clock = clock
+        self._transport = transport
+        self._receive = receive
+        self._lost = lost
+        self._host = host
+        self._remote: Address | None = None
+        self._closed = False
+        self._connection: Connection | None = wire.connection(transport, self, host)
+        self._alarm = Alarm(clock, self._watch)
+        self._octets = 0
+        self._pinged = False
+        self._answers = False
+        self.local: Address = self._connection.local
+
+    def send(self, data: bytes, remote: Address) -> None:
+        """Send one message; the first one decides where the connection leads."""
+        if self._closed:
+            return
+        if self._connection is None:
+            try:
+                self._connection = self._wire.connection(self._transport, self, self._host)
+            except OSError as error:
+                self._fail(str(error))
+                return
+        connection = self._connection
+        if self._remote is None:
+            self._remote = remote
+            connection.connect(remote)
+            # a WebSocket has pings of its own
+            if not self._transport.web:
+                self._pinged = self._answers = False
+                self._alarm.set(self._clock.time() + _PING_S)
+        connection.send(data)
+
+    def _fail(self, reason: str) -> None:
+        # not at once: whoever sends does not expect to be told of it meanwhile
+        self._clock.call_at(self._clock.time(), self.lost, reason)
+
+    def received(self, data: bytes) -> None:
+        """A message has arrived."""
+        if self._remote is not None:
+            self._receive(data, self._remote)
+
+    def lost(self, reason: str) -> None:
+        """The connection is gone."""
+        self._alarm.set(None)
+        self._connection = self._remote = None
+        if not self._closed:
+            self._lost(reason)
+
+    def _watch(self) -> None:
+        """Ping, or look what came of the ping (RFC 5626 4.4.1). Who never answered one need not (RFC 3261 7.5)."""
+        connection, now = self._connection, self._clock.time()
+        if connection is None:
+            return
+        heard = connection.octets > self._octets
+        if self._pinged and self._answers and not heard:
+            connection.close()
+            self.lost("no answer to a keep-alive")
+            return
+        self._octets = connection.octets
+        if self._pinged:
+            self._answers = self._answers or heard
+            self._pinged = False
+            self._alarm.set(now + _PING_S)
+        else:
+            connection.send(PING)
+            self._pinged = True
+            self._alarm.set(now + _PONG_S)
+
+    def close(self) -> None:
+        """Close for good."""
+        self._closed = True
+        self._alarm.set(None)
+        if self._connection is not None:
+            self._connection.close()

@@ -1,0 +1,399 @@
+"""Connections: the same behaviour over TCP, TLS and WebSocket, on sockets and in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import aiohttp
+import pytest
+import trustme
+
+from phones import net_sockets
+from phones.net import Connection, Wire
+from phones.net_flow import Flow
+from phones.net_memory import MemoryWire
+from phones.net_sockets import Encryption, SocketWire
+from phones.sip.framing import PING, PONG
+from phones.sip.message import Address
+from phones.sip.transport import Transport
+
+STREAMS = [transport for transport in Transport if transport.reliable]
+AUTHORITY = trustme.CA()
+HELLO = b"OPTIONS sip:a SIP/2.0\r\nContent-Length: 2\r\n\r\nhi"
+LONG = b"MESSAGE sip:a SIP/2.0\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100_000
+
+
+def identity(*names: str) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    AUTHORITY.issue_cert(*names).configure_cert(context)
+    return context
+
+
+def trust(*, ours: bool = True) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if ours:
+        AUTHORITY.configure_trust(context)
+    return context
+
+
+@dataclass
+class End:
+    """One end of a connection, and what it was told."""
+
+    messages: list[bytes] = field(default_factory=list)
+    reasons: list[str] = field(default_factory=list)
+    connection: Connection | None = None
+    remote: Address = ("", 0)
+    echo: bool = False
+
+    def received(self, data: bytes) -> None:
+        self.messages.append(data)
+        if self.echo and self.connection is not None:
+            self.connection.send(data)
+
+    def lost(self, reason: str) -> None:
+        self.reasons.append(reason)
+
+
+class Server:
+    """Accepts, and keeps what it has accepted."""
+
+    def __init__(self, *, echo: bool = False) -> None:
+        self.ends: list[End] = []
+        self._echo = echo
+
+    def __call__(self, connection: Connection, remote: Address) -> End:
+        self.ends.append(End(connection=connection, remote=remote, echo=self._echo))
+        return self.ends[-1]
+
+
+async def until(done: Callable[[], object]) -> None:
+    async with asyncio.timeout(5):
+        while not done():  # noqa: ASYNC110
+            await asyncio.sleep(0.002)
+
+
+@asynccontextmanager
+async def listening(
+    transport: Transport, world: str = "sockets", encryption: Encryption | None = None, *, echo: bool = False
+) -> AsyncIterator[tuple[Wire, Server, Address]]:
+    loop = asyncio.get_running_loop()
+    host = "::1" if world == "IPv6" else "127.0.0.1"
+    encryption = encryption or Encryption(trust(), None, identity("127.0.0.1", "::1", "localhost"))
+    wire: Wire = MemoryWire(loop, random.Random(1)) if world == "memory" else SocketWire(loop, encryption)
+    server = Server(echo=echo)
+    listener = await wire.listen(transport, server, host)
+    try:
+        yield wire, server, listener.local
+    finally:
+        await listener.close()
+        await asyncio.sleep(0.01)
+
+
+WORLDS = ["sockets", "IPv6", "memory"]
+
+
+@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("transport", STREAMS)
+def test_messages_go_both_ways_in_order(transport: Transport, world: str) -> None:
+    async def story() -> None:
+        async with listening(transport, world, echo=True) as (wire, server, where):
+            end = End()
+            connection = wire.connection(transport, end, where[0])
+            local = connection.local
+            connection.connect(where)
+            wanted = [HELLO, LONG, *[HELLO.replace(b"hi", b"%02d" % n) for n in range(40)]]
+            for data in wanted:
+                connection.send(data)
+            await until(lambda: len(end.messages) == len(wanted))
+            assert end.messages == server.ends[0].messages == wanted
+            # both know the address that was there before the connection was
+            assert server.ends[0].remote == local == connection.local
+            connection.close()
+            await until(lambda: server.ends[0].reasons)
+            assert end.reasons == []
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("world", ["sockets", "memory"])
+@pytest.mark.parametrize("transport", STREAMS)
+def test_either_side_learns_that_the_other_has_gone(transport: Transport, world: str) -> None:
+    async def story() -> None:
+        async with listening(transport, world) as (wire, server, where):
+            end = End()
+            connection = wire.connection(transport, end)
+            connection.connect(where)
+            connection.send(HELLO)
+            await until(lambda: server.ends and server.ends[0].messages)
+            accepted = server.ends[0].connection
+            assert accepted is not None
+            accepted.close()
+            await until(lambda: end.reasons)
+            assert end.reasons == ["closed by the other end"]
+            # what is sent now is lost, and nobody is told twice
+            connection.send(HELLO)
+            connection.close()
+            await asyncio.sleep(0.01)
+            assert len(end.reasons) == 1
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("world", ["sockets", "memory"])
+@pytest.mark.parametrize("transport", STREAMS)
+def test_nobody_listens(transport: Transport, world: str) -> None:
+    async def story() -> None:
+        async with listening(Transport.TCP, world) as (wire, _, where):
+            end = End()
+            connection = wire.connection(transport, end)
+            with socket.socket() as taken:
+                taken.bind(("127.0.0.1", 0))
+                connection.connect(taken.getsockname() if world == "sockets" else (where[0], 9))
+                await until(lambda: end.reasons)
+            assert end.reasons == ["connection refused"]
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("transport", [Transport.TLS, Transport.WSS])
+@pytest.mark.parametrize(
+    ("client", "names", "says"),
+    [
+        (Encryption(trust(ours=False)), ("127.0.0.1",), "the certificate of 127.0.0.1 does not hold"),
+        (Encryption(trust()), ("sip.example.com",), "the certificate of 127.0.0.1 does not hold: IP address mismatch"),
+        (Encryption(trust(), "sip.example.com"), ("sip.example.com",), ""),
+        (Encryption(trust(), "b.example.com"), ("a.example.com",), "certificate of b.example.com does not hold"),
+    ],
+)
+def test_a_certificate_has_to_hold(transport: Transport, client: Encryption, names: tuple[str, ...], says: str) -> None:
+    async def story() -> None:
+        async with listening(transport, encryption=Encryption(None, None, identity(*names)), echo=True) as (
+            _,
+            _,
+            where,
+        ):
+            wire = SocketWire(asyncio.get_running_loop(), client)
+            end = End()
+            connection = wire.connection(transport, end)
+            connection.connect(where)
+            connection.send(HELLO)
+            await until(lambda: end.reasons or end.messages)
+            assert bool(end.messages) == (not says)
+            assert says in "".join(end.reasons)
+            connection.close()
+
+    asyncio.run(story())
+
+
+def test_the_server_is_told_whom_we_want() -> None:
+    """SNI."""
+    told: list[str | None] = []
+    end = End()
+
+    def note(_: ssl.SSLObject, name: str | None, __: ssl.SSLContext) -> None:
+        told.append(name)
+
+    async def story() -> None:
+        ours = identity("pbx.example.com")
+        ours.sni_callback = note
+        encryption = Encryption(trust(), "pbx.example.com", ours)
+        for transport in (Transport.TLS, Transport.WSS):
+            async with listening(transport, encryption=encryption, echo=True) as (wire, _, where):
+                connection = wire.connection(transport, end)
+                connection.connect(where)
+                connection.send(HELLO)
+                await until(lambda: end.messages)
+                end.messages.clear()
+                connection.close()
+
+    asyncio.run(story())
+    assert told == ["pbx.example.com"] * 2
+
+
+@pytest.mark.parametrize("transport", [Transport.TLS, Transport.WSS])
+def test_a_client_certificate(transport: Transport) -> None:
+    async def story(shown: bool) -> End:
+        ours = identity("127.0.0.1")
+        AUTHORITY.configure_trust(ours)
+        ours.verify_mode = ssl.CERT_REQUIRED
+        context = trust()
+        if shown:
+            AUTHORITY.issue_cert("phone@example.com").configure_cert(context)
+        async with listening(transport, encryption=Encryption(context, None, ours), echo=True) as (wire, _, where):
+            end = End()
+            connection = wire.connection(transport, end)
+            connection.connect(where)
+            connection.send(HELLO)
+            await until(lambda: end.messages or end.reasons)
+            connection.close()
+        return end
+
+    assert asyncio.run(story(shown=True)).messages == [HELLO]
+    assert asyncio.run(story(shown=False)).messages == []
+
+
+def test_a_web_server_that_speaks_no_sip() -> None:
+    async def handle(_: aiohttp.web.BaseRequest) -> aiohttp.web.StreamResponse:
+        return aiohttp.web.Response(status=404)
+
+    async def story() -> list[str]:
+        runner = aiohttp.web.ServerRunner(aiohttp.web.Server(handle))
+        await runner.setup()
+        await aiohttp.web.TCPSite(runner, "127.0.0.1", 0).start()
+        end = End()
+        connection = SocketWire(asyncio.get_running_loop()).connection(Transport.WS, end)
+        connection.connect(runner.addresses[0][:2])
+        await until(lambda: end.reasons)
+        await runner.cleanup()
+        return end.reasons
+
+    (reason,) = asyncio.run(story())
+    assert reason.startswith("the server opens no WebSocket: 404")
+
+
+@pytest.mark.parametrize("protocols", [(), ("mqtt",)])
+def test_a_browser_that_speaks_no_sip_is_refused(protocols: tuple[str, ...]) -> None:
+    async def story() -> int:
+        async with listening(Transport.WS) as (_, server, where), aiohttp.ClientSession() as session:
+            with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
+                await session.ws_connect(f"ws://{where[0]}:{where[1]}/", protocols=protocols)
+            assert server.ends == []
+            return caught.value.status
+
+    assert asyncio.run(story()) == 400
+
+
+@pytest.mark.parametrize("world", ["sockets", "memory"])
+@pytest.mark.parametrize("transport", STREAMS)
+def test_a_ping_is_answered(transport: Transport, world: str) -> None:
+    async def story() -> None:
+        async with listening(transport, world) as (wire, server, where):
+            end = End()
+            connection = wire.connection(transport, end)
+            connection.connect(where)
+            connection.send(PING)
+            await until(lambda: connection.octets == len(PONG))
+            assert (end.messages, server.ends[0].messages) == ([], [])
+            connection.close()
+
+    asyncio.run(story())
+
+
+# --- peers that behave badly -----------------------------------------------------------------------------------------
+
+
+async def good_phone(wire: Wire, where: Address) -> None:
+    """Another phone, which must not notice anything."""
+    end = End()
+    connection = wire.connection(Transport.TCP, end)
+    connection.connect(where)
+    connection.send(HELLO)
+    await until(lambda: end.messages)
+    connection.close()
+
+
+def test_a_stream_without_sense_is_closed_and_harms_nobody() -> None:
+    async def story() -> None:
+        async with listening(Transport.TCP, echo=True) as (wire, server, where):
+            reader, writer = await asyncio.open_connection(*where)
+            writer.write(b"GET / HTTP/1.1\r\n\r\n")
+            assert await reader.read() == b""
+            assert server.ends[0].reasons == ["no Content-Length in a stream"]
+            writer.close()
+            await good_phone(wire, where)
+
+    asyncio.run(story())
+
+
+def test_who_stalls_in_the_middle_of_a_message_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(net_sockets, "STALLED_S", 0.05)
+
+    async def story() -> None:
+        async with listening(Transport.TCP, echo=True) as (wire, server, where):
+            reader, writer = await asyncio.open_connection(*where)
+            writer.write(HELLO + LONG[:500])
+            await until(lambda: server.ends)
+            await good_phone(wire, where)
+            await reader.read()
+            assert server.ends[0].reasons == ["stalled in the middle of a message"]
+            assert server.ends[0].messages == [HELLO]
+            writer.close()
+
+    asyncio.run(story())
+
+
+def test_who_reads_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(net_sockets, "_MOST_UNSENT", 100_000)
+
+    async def story() -> None:
+        async with listening(Transport.TCP, echo=True) as (wire, server, where):
+            with socket.socket() as deaf:
+                deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+                deaf.connect(where)
+                deaf.setblocking(False)
+                await until(lambda: server.ends)
+                accepted = server.ends[0].connection
+                assert accepted is not None
+                for _ in range(200):
+                    accepted.send(LONG)
+                await until(lambda: server.ends[0].reasons)
+                assert server.ends[0].reasons == ["the other end does not read"]
+            await good_phone(wire, where)
+
+    asyncio.run(story())
+
+
+def test_a_flood_leaves_time_for_others() -> None:
+    async def story() -> None:
+        async with listening(Transport.TCP) as (wire, server, where):
+            loud, quiet = End(), End()
+            flood, other = (wire.connection(Transport.TCP, end) for end in (loud, quiet))
+            flood.connect(where)
+            flood.send(HELLO * 20_000)
+            await until(lambda: server.ends and server.ends[0].messages)
+            other.connect(where)
+            other.send(HELLO)
+            await until(lambda: len(server.ends) == 2 and server.ends[1].messages)
+            # the flood was not through before the other had its turn
+            assert len(server.ends[0].messages) < 20_000
+            await until(lambda: len(server.ends[0].messages) == 20_000)
+            flood.close()
+            other.close()
+
+    asyncio.run(story())
+
+
+# --- the way of a phone ----------------------------------------------------------------------------------------------
+
+
+def test_a_flow_opens_when_it_is_needed_and_again_after_a_loss() -> None:
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        async with listening(Transport.TCP, echo=True) as (wire, server, where):
+            got: list[tuple[bytes, Address]] = []
+            lost: list[str] = []
+            flow = Flow(wire, loop, Transport.TCP, lambda *seen: got.append(seen), lost.append, "127.0.0.1")
+            await asyncio.sleep(0.01)
+            assert server.ends == []
+            flow.send(HELLO, where)
+            await until(lambda: got)
+            first = server.ends[0]
+            assert (got, first.remote) == ([(HELLO, where)], flow.local)
+            assert first.connection is not None
+            first.connection.close()
+            await until(lambda: lost)
+            flow.send(HELLO, where)
+            await until(lambda: len(got) == 2)
+            assert len(server.ends) == 2
+            assert lost == ["closed by the other end"]
+            flow.close()
+            flow.send(HELLO, where)
+
+    asyncio.run(story())
