@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,12 +59,13 @@ class StateClaim(Claim):
 class HearClaim(Claim):
     """The tone of one phone reaches another as RTP, from the claim on: what was heard before may be of another call."""
 
-    def __init__(self, event: Event, other: PhoneHistory, stimulus_t: float) -> None:
+    def __init__(self, event: Event, phones: Mapping[str, PhoneHistory], stimulus_t: float) -> None:
         super().__init__(event)
-        self._other = other
+        self._phones = phones
+        self._other = other = phones[self.spec["other"]]
         self.deadline = stimulus_t + float(self.spec["within"])
         self._found: list[int] = []
-        self._others = 0
+        self._others: list[str] = []
         self.expected = (
             f"{self.spec['phone']} hears {self.spec['other']} ({other.tone} Hz) within {self.spec['within']:g} s"
         )
@@ -77,20 +79,28 @@ class HearClaim(Claim):
         except RtpError:
             return
         if packet.payload_type != 0 or share(packet.payload, self._other.tone) < _CLEAR:
-            self._others += 1
+            self._others.append(self._whose(packet))
             return
         self._found.append(event["n"])
         if len(self._found) >= ENOUGH_PACKETS:
             self.settle(State.MET, actual=self._say(), decisive=list(self._found))
 
+    def _whose(self, packet: RtpPacket) -> str:
+        """Which phone's tone a packet is, as far as it can be told."""
+        if packet.payload_type == 0:
+            for name, phone in self._phones.items():
+                if phone.tone and share(packet.payload, phone.tone) >= _CLEAR:
+                    return "itself" if name == self.spec["phone"] else name
+        return "something else"
+
     def _say(self) -> str:
-        more = f", and {self._others} packets of something else" if self._others else ""
+        more = "".join(f", and {count} packets of {name}" for name, count in Counter(self._others).items())
         return f"{self.spec['phone']} received {len(self._found)} packets of {self.spec['other']}'s tone{more}"
 
     def expired(self, event: Event) -> None:
         """Nobody was heard in time."""
         if self.state is State.OPEN:
-            why = "it hears something else" if self._others else "nothing is heard"
+            why = f"it hears {' and '.join(dict.fromkeys(self._others))}" if self._others else "nothing is heard"
             self.settle(State.BROKEN, actual=self._say(), why=why, decisive=list(self._found))
 
 

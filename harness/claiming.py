@@ -104,6 +104,13 @@ class Lit(Claiming):
         None, description="phones whose calls are the truth; default those whose presentity it is"
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _beside(cls, value: Any) -> Any:
+        if isinstance(value, dict) and isinstance(value.get("lamp"), dict):
+            raise ValueError("`of` and the others stand beside `lamp`: {lamp: WATCHER, of: PHONE, becomes: busy}")
+        return value
+
     @model_validator(mode="after")
     def _one(self) -> Lit:
         if sum(each is not None for each in (self.goes, self.stays, self.becomes)) != 1:

@@ -232,7 +232,8 @@ class CaseJudge:
         if kind == "state":
             return StateClaim(event, phone, since)
         if kind == "hear":
-            return HearClaim(event, self._phone(spec["other"]), since)
+            self._phone(spec["other"])
+            return HearClaim(event, self._phones, since)
         if kind == "lamp":
             floors = (self._lamp_floors.get(_lamp_of(spec), -1), self._fence_floors.get(spec["presentity"], -1))
             return LampClaim(event, phone, since, max(*floors, self._mark))

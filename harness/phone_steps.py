@@ -88,9 +88,10 @@ class PhoneSteps:
             for name in step.on_call.phone:
                 self._phones[name].running.calls_policy = policy_of(step.on_call)
         elif isinstance(step, Misses):
-            for name in step.misses.phone:
-                event = step.misses.event if step.misses.method == "NOTIFY" else ""
-                self._phones[name].running.miss(step.misses.method, step.misses.count, event)
+            missing = step.missing
+            for name in missing.phone:
+                event = missing.event if missing.method == "NOTIFY" else ""
+                self._phones[name].running.miss(missing.method, missing.count, event)
         elif isinstance(step, Responds):
             self._respond(step)
         elif isinstance(step, Forget):

@@ -57,8 +57,10 @@ def phones_of(step: Step) -> list[str]:
         return [step.reset]
     if isinstance(step, Reject):
         return step.reject.phone if isinstance(step.reject, Answering) else step.reject
+    if isinstance(step, Misses):
+        return step.missing.phone
     value = getattr(step, step.VERB, None)
-    if isinstance(step, Send | Subscribe | Unsubscribe | OnCall | Misses | Responds):
+    if isinstance(step, Send | Subscribe | Unsubscribe | OnCall | Responds):
         phone = getattr(value, "phone", [])
         return [phone] if isinstance(phone, str) else list(phone)
     return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []

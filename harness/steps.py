@@ -259,7 +259,12 @@ class Misses(Step):
     """Phones acknowledge the next requests of a method and forget them: how a lamp gets stuck on any target."""
 
     VERB = "misses"
-    misses: Missing
+    misses: OneOrMore | Missing
+
+    @property
+    def missing(self) -> Missing:
+        """What is missed, however it was written."""
+        return self.misses if isinstance(self.misses, Missing) else Missing.model_validate({"phone": self.misses})
 
 
 class Responds(Step):

@@ -206,6 +206,9 @@ def _message(details: Any) -> str:
         return message.removeprefix("Value error, ")
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         return f"keys with values are wanted, not {details['input']!r}"
+    if kind == "string_type":
+        quoted = f': write "{details["input"]}"' if type(details["input"]) in (int, float) else ""
+        return f"a text is wanted, not {details['input']!r}{quoted}"
     if kind == "string_pattern_mismatch" and details["ctx"]["pattern"] in WANTED:
         return f"{WANTED[details['ctx']['pattern']]} is wanted, not {details['input']!r}"
     return message[0].lower() + message[1:]

@@ -116,9 +116,9 @@ def test_a_phone_hears_another() -> None:
 
 def test_the_tone_of_a_third_phone() -> None:
     verdict = hearing().hears(TONES["watcher"]).wait(3).expired().end().judged()
-    assert (verdict.verdict, verdict.why) == (FAIL, "it hears something else")
+    assert (verdict.verdict, verdict.why) == (FAIL, "it hears watcher")
     assert verdict.expected == "lobby hears desk (400 Hz) within 2 s"
-    assert verdict.actual == "lobby received 0 packets of desk's tone, and 20 packets of something else"
+    assert verdict.actual == "lobby received 0 packets of desk's tone, and 20 packets of watcher"
 
 
 def test_both_tones_at_once_are_two_phones() -> None:

@@ -8,7 +8,7 @@ from harness.claiming import Lit
 from harness.errors import ScenarioError
 from harness.loader import claim_ids
 from harness.step_facts import closing_claim, phones_of
-from harness.steps import Call, OnCall, Reject, Responds
+from harness.steps import Call, Misses, Missing, OnCall, Reject, Responds
 from tests.harness.files import cases
 
 PHONES = 'desk: {extension: "1001"}\n  lobby:\n  watcher:\n  carrier: {trunk: "^9"}'
@@ -28,7 +28,7 @@ WRONG: list[tuple[str, str, tuple[int, int], str, str]] = [
     ("call from", "call: {to: desk}", (9, 11), "the key 'from' is missing", ""),
     ("call to", "call: {from: desk}", (9, 11), "the key 'to' is missing", ""),
     ("call typo", "call: {from: desk, too: lobby}", (9, 24), "unknown key 'too'", "did you mean 'to'?"),
-    ("call as", "call: {from: desk, to: lobby, as: [1]}", (9, 39), "valid string", ""),
+    ("call as", "call: {from: desk, to: lobby, as: [1]}", (9, 39), "a text is wanted, not [1]", ""),
     ("call template", "call: desk to {{ x }}", (9, 5), "unknown name 'x'", ""),
     ("answer", "answer: [desk, lobyb]", (9, 5), "unknown phone 'lobyb'", "did you mean 'lobby'?"),
     ("reject", "reject: {phone: lobyb}", (9, 5), "unknown phone 'lobyb'", "did you mean 'lobby'?"),
@@ -42,7 +42,13 @@ WRONG: list[tuple[str, str, tuple[int, int], str, str]] = [
     # watching
     ("watcher", "subscribe: {phone: watch, to: desk}", (9, 5), "unknown phone 'watch'", "did you mean 'watcher'?"),
     ("watched", "subscribe: {phone: watcher, to: dsk}", (9, 5), "unknown phone 'dsk'", "did you mean 'desk'?"),
-    ("nobody watched", "subscribe: {phone: watcher, to: 1001}", (9, 37), "valid string", ""),
+    (
+        "nobody watched",
+        "subscribe: {phone: watcher, to: 1001}",
+        (9, 37),
+        'a text is wanted, not 1001: write "1001"',
+        "",
+    ),
     ("no URI", 'subscribe: {phone: watcher, to: "1001"}', (9, 5), "unknown phone '1001'", "a phone, or a sip: URI"),
     ("unsubscribe", "unsubscribe: {phone: watcher, to: dsk}", (9, 5), "unknown phone 'dsk'", "did you mean 'desk'?"),
     ("subscribe a word", "subscribe: watcher", (9, 16), "keys with values are wanted, not 'watcher'", ""),
@@ -101,6 +107,7 @@ WRONG: list[tuple[str, str, tuple[int, int], str, str]] = [
         "unknown phone 'dsk'",
         "did you mean 'desk'",
     ),
+    ("lamp below", WATCHES + "lamp: {watcher: watcher, of: desk, stays: off}", (10, 5), "stand beside `lamp`", ""),
     ("lamp on", WATCHES + "{lamp: wacher, of: desk, stays: off}", (10, 5), "unknown phone 'wacher'", "'watcher'?"),
     ("truth", WATCHES + "{lamp: watcher, of: desk, stays: off, truth: [x]}", (10, 5), "unknown phone 'x'", "known: "),
     ("no of", WATCHES + "{lamp: watcher, stays: off}", (10, 5), "the key 'of' is missing", ""),
@@ -202,7 +209,7 @@ WRONG_PHONES: list[tuple[str, tuple[int, int], str]] = [
     ("x: {rings: 5s}", (4, 6), "`rings` says how long the extension rings: there is none"),
     ("x: {on_call: maybe}", (4, 16), "'reject', 'ring', 'answer', 'ignore' or 'auto'"),
     ("x: {on_call: {how: answer, after: soon}}", (4, 37), "a duration such as"),
-    ("x: {extension: 1001}", (4, 18), "valid string"),
+    ("x: {extension: 1001}", (4, 18), 'a text is wanted, not 1001: write "1001"'),
     ("x: {extension: []}", (4, 18), "at least 1 item"),
     ("x: {extension: '{{ nope }}'}", (4, 6), "unknown name 'nope' in a template"),
     # a trunk is made last, wherever it stands
@@ -243,6 +250,7 @@ RIGHT = [
     ('subscribe: {phone: watcher, to: "{{ desk.aor }}"}', "subscribe watcher to {{ desk.aor }}"),
     ("unsubscribe: {phone: watcher, to: desk}", "unsubscribe watcher to desk"),
     ("misses: {phone: watcher, count: 2}", "misses watcher"),
+    ("misses: [watcher, lobby]", "misses watcher, lobby"),
     ("responds: {phone: watcher, to: NOTIFY, with: silence}", "responds watcher"),
     ("lose: {of: desk}", "lose desk"),
     ("forget: watcher", "forget watcher"),
@@ -300,6 +308,12 @@ def test_who_is_meant() -> None:
     assert phones_of(Reject.model_validate({"reject": {"phone": "a"}})) == ["a"]
     assert phones_of(OnCall.model_validate({"on_call": {"phone": ["a", "b"], "how": "ring"}})) == ["a", "b"]
     assert phones_of(Responds.model_validate({"responds": {"phone": "a", "to": "BYE", "with": "usual"}})) == ["a"]
+
+
+def test_what_is_missed_may_be_said_shortly() -> None:
+    assert Misses.model_validate({"misses": "a"}).missing == Missing(phone=["a"])
+    assert Misses.model_validate({"misses": {"phone": ["a"], "count": 2}}).missing == Missing(phone=["a"], count=2)
+    assert phones_of(Misses.model_validate({"misses": ["a", "b"]})) == ["a", "b"]
 
 
 def test_what_has_to_be_closed(tmp_path: Path) -> None:
