@@ -87,12 +87,14 @@ class CallRules(Rules):
 
 
 class AutoAnswer(StrEnum):
-    """When leg A asks the phone to answer by itself (Call-Info with answer-after=0)."""
+    """When a phone is asked to answer by itself (Call-Info with answer-after=0)."""
 
     CALL_INFO = "call_info"
-    """Unless `auto_answer` is false."""
+    """Leg A is, unless `auto_answer` is false."""
     NONE = "none"
     ALWAYS = "always"
+    BOTH_LEGS = "both_legs"
+    """Leg B as well: whoever has the number is listened to unasked."""
 
 
 class Access(StrEnum):
@@ -245,6 +247,8 @@ class QuickcallRules(Rules):
     """What the device shows as the caller's name (recorded)."""
     leg_a_lamp: Shown = Shown.SHOWN
     """Whether leg A lights the device's lamp."""
+    leg_b_lamp: Shown = Shown.SHOWN
+    """Whether leg B lights the lamp of the device that has the number."""
     delay: Span = Span(low=0.035, high=0.065)
     """From the API reply to the INVITE of leg A."""
     leg_b: LegB = LegB.AFTER_ANSWER

@@ -98,6 +98,24 @@ class Told(StrEnum):
     FIRST = "first"
     """Only the one that has watched longest."""
     NEWEST = "newest"
+    NAMESAKES = "namesakes"
+    """Also those who watch the same user in another realm."""
+
+
+class Entity(StrEnum):
+    """Whom a dialog-info document says that it is about."""
+
+    PRESENTITY = "presentity"
+    REALM = "realm"
+    """The realm alone, whoever of it is meant."""
+
+
+class Sides(StrEnum):
+    """Which side of a call a document says that its presentity is."""
+
+    TRUE = "true"
+    SWAPPED = "swapped"
+    """Who is called is said to call, and the other way round."""
 
 
 class Loss(Rules):
@@ -121,6 +139,8 @@ class PresenceRules(Rules):
     aftermath: Aftermath = Aftermath.NOTHING
     lost: tuple[Loss, ...] = ()
     told: Told = Told.ALL
+    entity: Entity = Entity.PRESENTITY
+    sides: Sides = Sides.TRUE
     copies: int = Field(default=1, ge=1)
     """NOTIFY requests per change and subscription, each a transaction of its own."""
     early: Span = Span(low=0.004, high=0.015)
@@ -237,6 +257,8 @@ class ResetShows(StrEnum):
     """4.1 and later: idle. A call that rings lights it again when it is answered; one that goes on does not."""
     BEFORE = "before"
     """What it showed before: nothing is computed."""
+    OLDEST = "oldest"
+    """The true state of the oldest call; the others are no longer known."""
 
 
 class ResetTold(StrEnum):

@@ -48,8 +48,9 @@ class Call:
     """Leg A, the number that it is for, and leg B once that is rung.
 
     `shows` is what leg B is shown of leg A. With `early_media` the number of a quickcall is called as soon as leg A
-    sends media, with `bypass` the phones send each other theirs. The edge swallows the INVITE of leg B of a `mute` one.
-    `outcome` is told once whether leg A was answered ("") or why not; all other `rivals` are hung up when it is.
+    sends media, with `bypass` the phones send each other theirs. The edge swallows the INVITE of leg B of a `mute` one;
+    `hints_b` are headers of that INVITE. `outcome` is told once whether leg A was answered ("") or why not; all other
+    `rivals` are hung up when it is.
     """
 
     account: Account
@@ -63,6 +64,7 @@ class Call:
     early_media: bool = False
     dialled: bool = False
     mute: bool = False
+    hints_b: Sequence[Header] = ()
     outcome: Callable[[str, float], None] | None = None
     rivals: Sequence[Call] = ()
 
@@ -264,6 +266,8 @@ class Calls:
         quoting = self._quick.quoting if call.quickcall else Quoting.ESCAPED
         local = self._writer.name_address(shows, call.account.realm, quoting)
         hops = a.hops if call.quickcall else a.hops - HOPS_INSIDE
+        if call.quickcall and self._quick.leg_b_lamp is Shown.HIDDEN:
+            target = replace(target, party=replace(target.party, presentity=None))
         b = self.outgoing(Side.B, target, shows, local, self._relay.call_id(), hops, now)
         call.b = b
         self._calls[b] = call
@@ -273,7 +277,7 @@ class Calls:
         if call.mute:
             b.route = NOWHERE
         body = a.body if call.bypass and a.body else self._writer.offer(b)
-        self._switch.invite(b, body, [], [("k-cid", self._relay.clean(a.call_id))], now)
+        self._switch.invite(b, body, [*call.hints_b], [("k-cid", self._relay.clean(a.call_id))], now)
         self._show(b, ChannelState.EARLY, now)
 
     def _own(self, target: Target) -> Shows:

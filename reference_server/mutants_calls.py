@@ -175,6 +175,14 @@ _QUICKCALL = (
         "Call-Info although auto_answer is false",
     ),
     rule_changed(
+        "auto-answer-hint-on-both",
+        "quickcall.auto_answer",
+        "both_legs",
+        ("CALL-15",),
+        "sip_auto_answer exported to leg B",
+        "whoever has the number is asked to answer by itself, too",
+    ),
+    rule_changed(
         "number-filter-on-the-route",
         "quickcall.number_filter",
         "route_too",
@@ -245,6 +253,14 @@ _QUICKCALL = (
         ("CALL-27",),
         "before KAZOO-2608: no presence id on originated legs",
         "the quickcall does not show on the device's lamp",
+    ),
+    rule_changed(
+        "leg-b-dark",
+        "quickcall.leg_b_lamp",
+        "hidden",
+        ("CALL-27",),
+        "before KAZOO-2608: no presence id on originated legs",
+        "the quickcall does not show on the lamp of the device that has the number",
     ),
     rule_changed(
         "quickcall-waits-for-the-device",

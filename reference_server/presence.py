@@ -15,12 +15,14 @@ from phones.sip.index import Message
 from phones.sip.message import Address as Socket
 from reference_server.behaviour_presence import (
     Aftermath,
+    Entity,
     Followed,
     Lit,
     Package,
     ResetShows,
     ResetTold,
     Shared,
+    Sides,
     Told,
 )
 from reference_server.channels import Channel
@@ -43,6 +45,13 @@ LINGER_S = 20.0
 
 MEMORY_S = 60.0
 """How long the Call-IDs of ended calls are known, so that a late event lights nothing (3.22)."""
+
+
+_OTHER_SIDE = {
+    Direction.INITIATOR: Direction.RECIPIENT,
+    Direction.RECIPIENT: Direction.INITIATOR,
+    Direction.NONE: Direction.NONE,
+}
 
 
 def _is_news(channel: Channel, known: Channel) -> bool:
@@ -175,14 +184,24 @@ class Presence:
     def _tell(self, presentity: Aor, now: float) -> None:
         for package in CALL_PACKAGES:
             watching = self._watchers.of(presentity, package)
-            told = {Told.ALL: watching, Told.FIRST: watching[:1], Told.NEWEST: watching[-1:]}[self._rules.told]
+            told = {
+                Told.ALL: watching,
+                Told.FIRST: watching[:1],
+                Told.NEWEST: watching[-1:],
+                Told.NAMESAKES: self._watchers.of_user(presentity.user, package),
+            }[self._rules.told]
             for _ in range(self._rules.copies):
                 self._watchers.tell(told, now)
 
     def _body(self, subscription: Subscription, version: int, idle: bool, now: float) -> bytes:
         presentity = subscription.presentity
         shown = None if idle else self._shown(presentity, now)
-        return document(subscription.package, presentity, self._relay.address(presentity), shown, version)
+        if shown is not None and self._rules.sides is Sides.SWAPPED:
+            shown = replace(shown, direction=_OTHER_SIDE[shown.direction])
+        uri = self._relay.address(presentity)
+        if self._rules.entity is Entity.REALM:
+            uri = f"sip:{presentity.realm}"
+        return document(subscription.package, presentity, uri, shown, version)
 
     def _shown(self, presentity: Aor, now: float) -> Channel | None:
         """The call that counts: confirmed over early over one that has just ended; of equals the oldest."""
@@ -253,7 +272,8 @@ class Presence:
         live = self.truth(presentity)
         if rules.shows is not ResetShows.BEFORE:
             lamp.last = None
-            lamp.live = {channel.call_id: channel for channel in live} if rules.shows is ResetShows.TRUTH else {}
+            known = {ResetShows.OFF: live[:0], ResetShows.OLDEST: live[:1]}.get(rules.shows, live)
+            lamp.live = {channel.call_id: channel for channel in known}
         if rules.calls is Followed.FORGOTTEN:
             lamp.ignored.update(channel.call_id for channel in live)
         for package in rules.order:

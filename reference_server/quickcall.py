@@ -132,9 +132,10 @@ class Quickcalls:
         call.early_media = wish.early_media
         call.mute = has_break(wish.cid_name or "") and self._rules.broken_name is Gate.REFUSED
         hinted = self._rules.auto_answer is AutoAnswer.ALWAYS or (
-            self._rules.auto_answer is AutoAnswer.CALL_INFO and wish.auto_answer and ringing.alone
+            self._rules.auto_answer is not AutoAnswer.NONE and wish.auto_answer and ringing.alone
         )
         extra: list[Header] = [("Call-Info", f"<sip:{self._runtime.sip_host}>;answer-after=0")] if hinted else []
+        call.hints_b = extra if self._rules.auto_answer is AutoAnswer.BOTH_LEGS else []
         if ringing.when is None:
             ringing.when = now + self._runtime.draw(self._rules.delay)
         else:

@@ -262,6 +262,15 @@ class Watchers:
         watching = self._watching.get(presentity.key, ())
         return [subscription for subscription in watching if subscription.package is package]
 
+    def of_user(self, user: str, package: Package) -> list[Subscription]:
+        """Who watches that package of `user` in any realm."""
+        return [
+            subscription
+            for (watched, _), watching in self._watching.items()
+            for subscription in watching
+            if watched == user.lower() and subscription.package is package
+        ]
+
     def of_realm(self, realm: str, package: Package) -> list[Subscription]:
         """Who watches that package of anybody in `realm`."""
         return [

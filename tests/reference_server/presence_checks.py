@@ -312,10 +312,12 @@ def pres_10(scene: Scene) -> bool:
 def pres_11(scene: Scene) -> bool:
     watcher = scene.watching()
     leg = scene.device_leg().go(EARLY).go(CONFIRMED)
+    second = scene.device_leg(0, "call-2").go(EARLY)
     scene.reset()
     watcher.news()
     leg.go(TERMINATED)
-    return watcher.news() == ["terminated"]
+    second.go(TERMINATED)
+    return watcher.news() == ["early", "terminated"]
 
 
 def pres_12(scene: Scene) -> bool:
