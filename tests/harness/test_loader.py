@@ -24,7 +24,7 @@ WRONG: list[tuple[str, str, tuple[int, int], str, str]] = [
         "unknown key 'wy'",
         "did you mean 'why'?",
     ),
-    ("title no text", "title: 5\nclauses: [SYNC-01]\nsteps: [{wait: 1}]\n", (1, 8), "title: input should be", ""),
+    ("title no text", "title: 5\nclauses: [SYNC-01]\nsteps: [{wait: 1}]\n", (1, 8), "title: a text is wanted", ""),
     ("clauses no list", "title: x\nclauses: SYNC-01\nsteps: [{wait: 1}]\n", (2, 10), "clauses: input should be", ""),
     (
         "unknown clause",
