@@ -50,6 +50,9 @@ def format_address(address: Address) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
+IN_TROUBLE = frozenset({500, 502, 503, 504})
+"""Answers of a server that may be well later."""
+
 Listener = Callable[[Answer | TimedOut | AckFor, float], None]
 """Who is told of what happens to a transaction, and when (seconds)."""
 

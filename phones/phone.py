@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from phones.calls import CallPolicy, Calls, NoSuchCall
 from phones.effects import Effect, Heard, Kind, MediaIn, Transmit
 from phones.line import SPOKEN, Identity, Line, Refusals, format_address
+from phones.objections import objection
 from phones.recovery import Recovery
 from phones.registering import Registering
 from phones.sip.dialog import tag_of
@@ -257,9 +258,10 @@ class Phone:
     def _answer(self, incoming: Incoming, now: float, forget: bool) -> None:
         message = incoming.message
         status: int | None
-        if message.flaw:
-            status = 400
-        elif message.method in self.refusals:
+        if refused := objection(message):
+            self._line.respond(incoming, refused[0], now, headers=refused[1])
+            return
+        if message.method in self.refusals:
             status = self.refusals[message.method]
         elif message.method == "INVITE":
             self.calls.invite(incoming, now, forget=forget)

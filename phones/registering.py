@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from phones.effects import Changed
-from phones.line import ALLOW, USER_AGENT, Line
+from phones.line import ALLOW, IN_TROUBLE, USER_AGENT, Line
 from phones.negotiation import Negotiation, seconds
 from phones.registration import REGISTRATION
 from phones.sip.index import Message
@@ -145,7 +145,7 @@ class Registering:
         expires = self._granted if state == "registered" else 0
         if state == "registered":
             self._kept, self.lapsed = self._refreshing, False
-        elif state == "unanswered" or (state == "refused" and last is not None and last.status >= 500):
+        elif state == "unanswered" or (state == "refused" and last is not None and last.status in IN_TROUBLE):
             self.lapsed = self._kept
         elif state != "expired":
             self._kept = self.lapsed = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from phones.effects import Subscribed, Watching
-from phones.line import ALLOW, USER_AGENT, Line
+from phones.line import ALLOW, IN_TROUBLE, USER_AGENT, Line
 from phones.negotiation import Negotiation, seconds
 from phones.sip.dialog import Dialog, tag_of
 from phones.sip.index import Message
@@ -231,7 +231,7 @@ class Subscription:
         status, reason = self._why
         if state == "active":
             self._kept, self.lapsed = self._refreshing, False
-        elif state == "unanswered" or (state == "refused" and status >= 500):
+        elif state == "unanswered" or (state == "refused" and status in IN_TROUBLE):
             self.lapsed = self._kept
         elif self.machine.state == "idle":
             self._kept = self.lapsed = False

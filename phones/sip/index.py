@@ -11,7 +11,7 @@ import re
 
 _FOLD = re.compile(rb"\r\n[ \t]+")
 _TOKEN = re.compile(rb"[!%'*+\-.0-9A-Z_`a-z~]+\Z")
-_LINE = re.compile(rb"\r\n([^:]+):[ \t]*([^\r]*)")
+_LINE = re.compile(rb"\r\n([^:\r]+):[ \t]*([^\r]*)")
 _CSEQ = re.compile(rb"(\d{1,10})[ \t]+([!%'*+\-.0-9A-Z_`a-z~]+)\Z")
 _UP_TO_COMMA = re.compile(rb'(?:[^",]+|"(?:[^"\\]|\\.)*")*', re.DOTALL)
 _BRANCH = re.compile(rb";\s*branch\s*=\s*([^;,\s]+)", re.IGNORECASE)
