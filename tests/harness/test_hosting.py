@@ -25,7 +25,8 @@ def in_memory(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bytes, object]]:
     heard: list[tuple[bytes, object]] = []
 
     def echo(self: ReferenceServer, data: bytes, source: tuple[str, int], now: float) -> None:
-        monkeypatch.setattr(self, "take", lambda: [SendMedia(data, source)])
+        answers = [[SendMedia(data, source)]]
+        monkeypatch.setattr(self, "take", lambda: answers.pop() if answers else [])
 
     monkeypatch.setattr(ReferenceServer, "receive_media", echo)
 
