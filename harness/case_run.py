@@ -18,6 +18,7 @@ from harness.claims import Claim, State
 from harness.crafting import craft
 from harness.errors import RingproofError, TargetUnavailable
 from harness.habits import HABITS, asked, lacking
+from harness.load import Loads
 from harness.loader import ACCOUNTS, Case, StepAt, claim_ids, selector_of, shown
 from harness.matchers import ABSENT, look_up, show
 from harness.model import Step
@@ -31,6 +32,7 @@ from harness.steps import (
     Control,
     Create,
     Expire,
+    Load,
     Lose,
     Mark,
     Move,
@@ -115,6 +117,7 @@ class CaseRun:
             presentity=self._presentity,
             claim=self._claim,
         )
+        self._loads = Loads(self._recorder, world, self._phones)
         self._phone_steps = PhoneSteps(
             self._recorder,
             self._phones,
@@ -170,6 +173,7 @@ class CaseRun:
         """Prepare, and carry out all steps."""
         await self._set_up()
         await self._run_steps(tuple(at for at in self._included if "." not in at.number))
+        await self._loads.finish()
 
     def _has(self, step: Step) -> bool:
         """Whether the expected Kazoo has what a step needs."""
@@ -297,6 +301,7 @@ class CaseRun:
         )
 
     async def _clean_up(self) -> None:
+        self._loads.close()
         self._fleet.close()
         removal = asyncio.ensure_future(self._tenancy.remove())
         interrupted = False
@@ -387,6 +392,8 @@ class CaseRun:
                 raise Unsupported(f"{self._profile} has no way to reset the presence of a device")
             answer = await self._request(at, request)
             self._succeeded(at)
+        elif isinstance(step, Load):
+            self._loads.start(at, step.load)
         elif isinstance(step, Wait):
             await asyncio.sleep(step.wait)
         elif isinstance(step, Expire):

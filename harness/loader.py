@@ -23,6 +23,7 @@ from harness.steps import (
     Control,
     Create,
     Expire,
+    Load,
     Lose,
     Move,
     Parallel,
@@ -287,7 +288,7 @@ def _check_names(at: StepAt, scenario: Scenario, document: Document) -> None:
         raise ScenarioError(
             f"no fence can close the lamp of {at.step.of} on itself: it would light it", at.position, "say `becomes`"
         )
-    target = at.step.calling.to if isinstance(at.step, Call) else ""
+    target = at.step.calling.to if isinstance(at.step, Call) else at.step.load.to if isinstance(at.step, Load) else ""
     if re.fullmatch(r"[a-z][a-z0-9_]*", target) and target not in scenario.phones:
         hint = did_you_mean(target, scenario.phones) or "a phone, a number, or a sip: URI"
         raise ScenarioError(f"unknown phone {target!r}", at.position, hint)

@@ -7,6 +7,7 @@ from harness.model import Step
 from harness.steps import (
     Answering,
     Call,
+    Load,
     Misses,
     OnCall,
     Register,
@@ -51,6 +52,8 @@ def phones_of(step: Step) -> list[str]:
         return [parse_passes(line.that)[0] for line in step.lines]
     if isinstance(step, Call):
         return [step.calling.from_]
+    if isinstance(step, Load):
+        return [step.load.from_]
     if isinstance(step, Sync):
         return [step.sync]
     if isinstance(step, Reset):

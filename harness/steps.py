@@ -155,6 +155,30 @@ class Losing(Strict):
     state: Literal["early", "confirmed", "terminated"] = "terminated"
 
 
+class Loading(Strict):
+    """`load`: traffic of another program in the background."""
+
+    from_: str = Field(alias="from", description="the phone whose device calls or registers")
+    calls: float | None = Field(None, gt=0, le=1000, description="calls that begin per second")
+    registrations: float | None = Field(None, gt=0, le=10_000, description="registrations per second")
+    to: str = Field("", description="of calls: a phone, which must answer by itself, or a number")
+    for_: Duration = Field(alias="for", gt=0, le=3600, description="how long new ones begin")
+    talk: Duration = Field(0.2, le=60, description="how long each call lasts")
+
+    @model_validator(mode="after")
+    def _one(self) -> Loading:
+        if (self.calls is None) == (self.registrations is None):
+            raise ValueError("say either `calls` or `registrations`, per second")
+        if (self.calls is None) != (not self.to):
+            raise ValueError("calls go `to` somebody, registrations do not")
+        return self
+
+    @property
+    def rate(self) -> float:
+        """How many begin per second."""
+        return self.calls or self.registrations or 0.0
+
+
 class Register(Step):
     """Register phones, or refresh their registration."""
 
@@ -329,6 +353,13 @@ class Reset(Step):
     )
 
 
+class Load(Step):
+    """Calls or registrations by SIPp in the background, while the steps behind it run."""
+
+    VERB = "load"
+    load: Loading
+
+
 class Wait(Step):
     """Let time pass."""
 
@@ -399,6 +430,7 @@ _STEPS: tuple[type[Step], ...] = (
     Lit,
     Laws,
     Order,
+    Load,
     Wait,
     Expire,
     Mark,
@@ -406,7 +438,7 @@ _STEPS: tuple[type[Step], ...] = (
     Create,
     Parallel,
 )
-QUIET = (Wait, Mark, OnCall, Misses, Responds, Lose)
+QUIET = (Load, Wait, Mark, OnCall, Misses, Responds, Lose)
 """Steps that put nothing on the wire: what is claimed next still counts from what was done before."""
 
 VERBS = tuple(step.VERB for step in _STEPS)
@@ -445,6 +477,7 @@ AnyStep = Annotated[
     | Annotated[Lit, Tag("lamp")]
     | Annotated[Laws, Tag("laws")]
     | Annotated[Order, Tag("order")]
+    | Annotated[Load, Tag("load")]
     | Annotated[Wait, Tag("wait")]
     | Annotated[Expire, Tag("expire")]
     | Annotated[Mark, Tag("mark")]

@@ -133,6 +133,7 @@ class Limits(Strict):
     """How much the target may be loaded."""
 
     jobs: int = Field(default=4, ge=1, le=1000, description="cases at the same time")
+    load_per_s: float = Field(default=0.0, ge=0, description="calls or registrations per second of a step `load`")
     requests_per_s: float = Field(default=10.0, gt=0, description="API requests per second, all cases together")
 
 

@@ -64,6 +64,11 @@ class World:
             raise NotOffered(f"target {self.target.name} offers no SIP over {transport.value}")
         return self.edges[transport]
 
+    @property
+    def real(self) -> bool:
+        """Whether other programs can reach it: it has sockets."""
+        return self.encrypted
+
     async def throttle(self) -> None:
         """Keep to the request rate that a live target allows."""
         if self.target.kind == "reference":

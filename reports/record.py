@@ -27,6 +27,7 @@ have `case`, its address. The kinds and their keys:
 - `claim`, `expired`, `closed`: claim, and for `claim` what it says
 - `control`, `fence`: phone, contact, state (started, arrived or missed), token; `of`: the presentity of a control that
   is the first NOTIFY of a subscription (token is then its Call-ID), '' for a check-sync
+- `load`: step, made, successful and failed (calls of SIPp), error (its first complaint)
 - `mark`: name;  `lag`: seconds that our own event loop was late
 - `end`: error (null, or kind and message);  `verdict`: the case's verdict
 - `left`: what could not be taken away from the target;  `kept`: the URL of what stays there, as was asked for

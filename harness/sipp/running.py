@@ -56,9 +56,10 @@ class Outcome:
     error: str
 
     @property
-    def good(self) -> bool:
-        """Whether every call went as the scenario has it."""
-        return self.code == 0 and self.failed == 0
+    def complaint(self) -> str:
+        """The first thing that it complains about, in one line."""
+        lines = [line.split(": ", 1)[-1] for line in self.error.splitlines() if line[:2] == "20" and ": " in line]
+        return lines[0].strip() if lines else f"exit code {self.code}"
 
 
 class Sipp:

@@ -19,6 +19,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 from harness.engine import Engine, Options, RunResult
 from harness.habits import lacking
 from harness.loader import Case, load_cases, shipped
+from harness.steps import Load
 from harness.verdicts import Verdict
 from reference_server.behaviour import Behaviour
 from reference_server.profiles import PROFILES
@@ -35,9 +36,14 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1", "COLUMNS": "200", **more}
 
 
+def of_our_own() -> list[Case]:
+    """The shipped cases, but for those that need another program."""
+    return [case for case in load_cases(shipped()) if not any(isinstance(at.step, Load) for at in case.steps)]
+
+
 def of_the_page() -> list[Case]:
-    """The shipped cases, but for those about what only some release has."""
-    return [case for case in load_cases(shipped()) if not lacking(case.scenario.needs, "documented", case.api)]
+    """The same, but for those about what only some release has."""
+    return [case for case in of_our_own() if not lacking(case.scenario.needs, "documented", case.api)]
 
 
 @dataclass(frozen=True)

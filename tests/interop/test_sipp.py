@@ -17,7 +17,8 @@ from phones.calls import CallPolicy
 from phones.fleet import RunningPhone
 from phones.phone import Identity
 from phones.sip.message import Address
-from tests.end_to_end.conftest import Served
+from reports.record import read_record
+from tests.end_to_end.conftest import CommandLine, Served
 from tests.end_to_end.support import ROOT, environment
 from tests.interop.lab import Lab, Told, lab
 
@@ -194,3 +195,10 @@ def test_runs_know_nothing_of_each_other() -> None:
         assert other.running
     assert not one.folder.exists()
     assert not one.running
+
+
+def test_a_lamp_under_load(cli: CommandLine, tmp_path: Path) -> None:
+    done = cli("run", "lamps/under-load", "--format", "json")
+    assert [case["verdict"] for case in done.document["cases"]] == ["pass"], done.out
+    loads = [event for event in read_record(tmp_path / "out" / "latest").events if event["kind"] == "load"]
+    assert [(each["made"], each["successful"]) for each in loads] == [(20, 20), (100, 100)]
