@@ -13,6 +13,8 @@ PEERS := tshark kamailio kamailio-presence-modules kamailio-tls-modules sip-test
          chromium chromium-driver fonts-inter fonts-jetbrains-mono pngquant
 # Node's own packages bring an npm that Debian's would not stand beside.
 NPM    = $(shell command -v npm >/dev/null || echo npm)
+# What comes from npm: it goes into .venv/npm.
+NPM_PEERS := allure@3
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint prove test-deps schema screenshots lock clean
@@ -42,6 +44,7 @@ test-deps: $(STAMP) ## install what `make prove` talks to (Debian and its childr
 	$(SUDO) apt-get update -q
 	$(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $(PEERS) $(NPM)
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check 'pysipp==0.1.0'
+	@npm install --silent --no-save --no-fund --no-audit --prefix .venv/npm $(NPM_PEERS)
 
 schema: $(STAMP) ## regenerate scenarios/schema.json
 	@mkdir -p out
@@ -54,7 +57,7 @@ lock: ## remake requirements.lock from pyproject.toml, everything as new as allo
 	@$(PYTHON) -m venv .venv/lock
 	@.venv/lock/bin/python -m pip install -qq --disable-pip-version-check uv
 	@.venv/lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
-	    --extra dev --extra browser --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
+	    --extra dev --extra allure --extra browser --no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' \
 	    --output-file requirements.lock pyproject.toml
 
 clean: ## remove .venv, out, caches and build products

@@ -57,7 +57,7 @@ class JudgedCase(_Document):
     """One case. `decisive` are numbers of Record events; `encrypted` is null where the case is not over https.
 
     `closed_by` is the last of `closings`, null where no count had to be closed. `lamps` is a strip of a lamp over time
-    under the truth over time, '' where no lamp decided.
+    under the truth over time, '' where no lamp decided. `claims` are steps that claim something and how they ended.
     """
 
     address: str
@@ -73,6 +73,7 @@ class JudgedCase(_Document):
     actual: str
     why: str
     lamps: str
+    claims: dict[str, Literal["met", "broken", "unproved", "open"]]
     label: str
     trace: list[str]
     duration_s: float

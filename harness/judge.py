@@ -358,6 +358,7 @@ class CaseJudge:
             file=self._start["file"],
             matrix=self._start["matrix"],
             encrypted=self._start["encrypted"],
+            claims={claim.id: claim.state.value for claim in self._claims.values()},
             trace=tuple(self._trace),
             label=self._start["label"],
         )

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from harness import xdist_sharing
+from harness import pytest_allure, xdist_sharing
 from harness.background import BackgroundRun
 from harness.errors import RingproofError, ScenarioError
 from harness.loader import Case, load_file, shown
@@ -49,7 +49,7 @@ class ScenarioFile(pytest.File):
             yield CaseItem.from_parent(self, name=name, nodeid=f"{self.nodeid}::{name}", case=case)
 
 
-class CaseFailed(Exception):
+class CaseFailed(AssertionError):
     """A promise was broken. The message is the whole explanation."""
 
 
@@ -98,6 +98,8 @@ class CaseItem(pytest.Item):
         if (run := getattr(self, "run", None)) is None:
             return
         left = run.left(self.case)
+        if pytest_allure.is_wanted(self.config):
+            pytest_allure.keep(self, run.view(self.case))
         run.forget(self.case)
         if left:
             raise CaseUndecided(left_behind(left))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harness import pytest_allure
 from harness.background import BackgroundRun
 from harness.pytest_run import command, is_live, is_virtual, left_behind, run_of, target_of
 from harness.python_api import Conversing, Fleet, Phone, Target
@@ -54,6 +55,8 @@ def conversing(request: pytest.FixtureRequest) -> Iterator[Conversing]:
     left = run.left(case)
     if verdict.verdict in (Verdict.FAIL, Verdict.ERROR, Verdict.INCONCLUSIVE):
         evidence = run.evidence(case)
+    if pytest_allure.is_wanted(config):
+        pytest_allure.keep(node, run.view(case))
     run.forget(case)
     if left:
         pytest.fail(left_behind(left), pytrace=False)

@@ -73,6 +73,9 @@ class CaseVerdict:
     file: str = ""
     matrix: dict[str, str] = field(default_factory=dict)
     encrypted: bool | None = None
+    claims: dict[str, str] = field(default_factory=dict)
+    """Claim to how it stands: met, broken, unproved or open."""
+
     trace: tuple[str, ...] = ()
     label: str = ""
 
@@ -92,6 +95,7 @@ class CaseVerdict:
             "actual": self.actual,
             "why": self.why,
             "lamps": self.picture,
+            "claims": self.claims,
             "label": self.label,
             "trace": list(self.trace),
             "duration_s": self.duration_s,

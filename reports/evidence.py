@@ -18,6 +18,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from reports.view import CaseView
 from reports.words import again, explanation
@@ -63,7 +64,7 @@ def write(case: CaseView, folder: Path) -> None:
             _write(folder / FAILURE, _octets(explanation(case.verdict, line) + "\n"))
         pictures = [as_text(ladder_of(case), _WIDTH), *(chart_text(chart, _WIDTH) for chart in charts_of(case))]
         _write(folder / LADDER, _octets("\n\n".join(pictures) + "\n"))
-        _write(folder / HTTP, "".join(_calls(case)).encode())
+        _write(folder / HTTP, "".join(json.dumps(call) + "\n" for call in calls(case)).encode())
         # the last one: a folder that has it is whole
         _write(folder / CAPTURE, case_capture(case))
     except BaseException:
@@ -71,14 +72,15 @@ def write(case: CaseView, folder: Path) -> None:
         raise
 
 
-def _calls(case: CaseView) -> Iterator[str]:
+def calls(case: CaseView) -> Iterator[dict[str, Any]]:
+    """The API calls of a case, each with its reply, as JSON has them."""
     decisive = set(case.verdict["decisive"])
     for exchange in case.exchanges:
         request, reply = exchange.request, exchange.reply or {}
         said = {key: request.get(key) for key in ("n", "t", "step", "role", "id", "method", "url", "headers", "body")}
         told = {key: reply.get(key) for key in ("n", "t", "status", "headers", "body", "tls", "error")}
         decided = bool({request["n"], reply.get("n")} & decisive)
-        yield json.dumps({"request": said, "reply": told if reply else None, "decided": decided}) + "\n"
+        yield {"request": said, "reply": told if reply else None, "decided": decided}
 
 
 def _fit(name: str) -> str:

@@ -50,10 +50,10 @@ def _blocks(header: Event, cases: list[CaseView], more: str) -> Iterator[bytes]:
     mutant = f", mutant {header['mutant']}" if header.get("mutant") else ""
     world = f"profile {header.get('profile', '?')}{mutant}, {header.get('time', '?')} time, seed {header.get('seed')}"
     yield section(str(header.get("tool", "ringproof")), f"{run}, {world}{more}")
-    yield from _Capture(run, _epoch(header), cases).blocks()
+    yield from _Capture(run, began_at(header), cases).blocks()
 
 
-def _epoch(header: Event) -> int:
+def began_at(header: Event) -> int:
     """When the run began, in microseconds since 1970."""
     try:
         return int(datetime.fromisoformat(str(header.get("started"))).timestamp()) * 1_000_000

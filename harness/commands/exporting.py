@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -37,6 +38,8 @@ class Export:
     write: Callable[[RunView, Path], None]
     suffixes: tuple[str, ...] = ()
     folder: bool = False
+    needs: tuple[str, str] | None = None
+    """A module that is not everywhere, and the extra that brings it."""
 
 
 def put(path: Path, content: str | bytes) -> None:
@@ -89,6 +92,12 @@ def _badge(view: RunView, path: Path) -> None:
     put(path, badge.as_svg(view) if path.suffix == ".svg" else badge.as_json(view))
 
 
+def _allure(view: RunView, folder: Path) -> None:
+    from reports import allure
+
+    allure.write(view, folder)
+
+
 EXPORTS = {
     export.option: export
     for export in (
@@ -98,6 +107,7 @@ EXPORTS = {
         Export("csv", "clauses", "the clauses as CSV, for a spreadsheet", _csv),
         Export("pcapng", "capture", "what was on the wire, for Wireshark and tshark", _pcapng),
         Export("badge", "badge", ".json for shields.io, or an .svg of our own", _badge, (".json", ".svg")),
+        Export("alluredir", "Allure", "Allure results", _allure, folder=True, needs=("allure_commons", "allure")),
     )
 }
 """Option to what it writes."""
@@ -125,6 +135,9 @@ def _remember(context: click.Context, option: click.Parameter, path: Path | None
     export = EXPORTS[str(option.name).removeprefix("export_")]
     if export.suffixes and path.suffix not in export.suffixes:
         raise click.BadParameter(f"{path}: a name that ends in {' or '.join(export.suffixes)} is wanted")
+    if export.needs is not None and find_spec(export.needs[0]) is None:
+        extra = export.needs[1]
+        raise click.UsageError(f"--{export.option} needs the extra `{extra}`: pip install 'ringproof[{extra}]'")
     context.meta.setdefault(_CHOSEN, {})[export.option] = path
 
 
