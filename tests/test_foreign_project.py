@@ -172,6 +172,83 @@ def test_a_project_of_the_same_names_is_tested_as_before(
     assert (after.returncode, after.stderr) == (before.returncode, before.stderr) == (1, "")
 
 
+def help_without_ours(output: str) -> str:
+    """pytest's help without the group of our options, and however its columns are wide."""
+    ours = r"^ringproof: .*?(?=^\S)"
+    return re.sub(r"\s+", " ", re.sub(ours, "", output, flags=re.MULTILINE | re.DOTALL))
+
+
+def test_its_help_differs_by_the_group_of_our_options_alone(environment: Environment, wheel: Path) -> None:
+    before = environment.pytest("--help", "-p", "no:cacheprovider")
+    install(environment, wheel)
+    after = environment.pytest("--help", "-p", "no:cacheprovider")
+    assert after.stdout.count("--ringproof-") == 5
+    assert "--ringproof-" not in help_without_ours(after.stdout)
+    assert help_without_ours(after.stdout) == help_without_ours(before.stdout)
+    assert (after.returncode, after.stderr) == (before.returncode, before.stderr) == (0, "")
+
+
+OWN_FIXTURES = """
+import sys
+
+import pytest
+
+NAMES = ("fleet", "phone", "target", "reference")
+
+
+@pytest.fixture(params=["0700", "0800"])
+def phone(request):
+    return request.param
+
+
+@pytest.fixture
+def target(phone):
+    return f"dial {phone}"
+
+
+def test_own_fixtures_are_meant(target, phone, fleet, reference):
+    assert (target, fleet, reference) == (f"dial {phone}", ["ship"], "RFC 2549")
+    assert not sys.modules.keys() & {"scapy", "pydantic", "reference_server"}
+"""
+
+OWN_CONFTEST = """
+import pytest
+
+
+@pytest.fixture(scope="session")
+def fleet():
+    return ["ship"]
+
+
+@pytest.fixture(scope="module")
+def reference():
+    return "RFC 2549"
+"""
+
+
+def test_its_own_fixtures_of_our_names_are_meant(environment: Environment, wheel: Path) -> None:
+    (environment.project / "tests" / "test_fixtures.py").write_text(OWN_FIXTURES)
+    (environment.project / "tests" / "conftest.py").write_text(OWN_CONFTEST)
+    arguments = ("-v", "-s", "--setup-show", "-p", "no:cacheprovider", "tests/test_fixtures.py")
+    before = environment.pytest(*arguments)
+    install(environment, wheel)
+    after = environment.pytest(*arguments)
+    assert "2 passed" in before.stdout
+    assert comparable(after.stdout) == comparable(before.stdout)
+    assert (after.returncode, after.stderr) == (before.returncode, before.stderr) == (0, "")
+
+
+def test_our_fixtures_name_the_clash(environment: Environment, wheel: Path) -> None:
+    install(environment, wheel)
+    (environment.project / "tests" / "test_fixtures.py").write_text("def test_it(phone):\n    pass\n")
+    done = environment.pytest("--color=no", "-p", "no:cacheprovider", "tests/test_fixtures.py")
+    said = [line for line in done.stdout.splitlines() if line.startswith("E ") or "cannot be used" in line]
+    assert f"'harness' ({environment.project / 'harness'})" in said[0]
+    assert "ringproof's fixtures cannot be used here" in said[0]
+    assert "1 error" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
 @pytest.mark.parametrize("folder", [".", "tests", "aaa"])
 @pytest.mark.parametrize("with_init", [True, False], ids=["packages", "folders"])
 def test_a_scenario_file_in_such_a_project_names_the_clash_in_one_sentence(

@@ -84,5 +84,7 @@ def run_of(*cases: CaseView, cut: str = "", baseline: Any = None, **header: Any)
         "again": [],
         "cases": [case.address for case in cases],
     }
+    for case in cases:
+        case.header.update({**told, **header})
     footer: Event = {"n": 99, "t": 9.5, "kind": "footer", "interrupted": False, "error": "", "verdicts": {}}
     return RunView({**told, **header}, None if cut else footer, cut, list(cases), baseline)
