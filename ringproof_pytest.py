@@ -26,6 +26,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
     group.addoption("--ringproof-target", metavar="FILE", help="target file (default: the embedded reference)")
     group.addoption("--ringproof-profile", metavar="NAME", help="which Kazoo is expected")
     group.addoption("--ringproof-time", choices=["virtual", "real"], help="in memory, or on sockets (default)")
+    group.addoption("--ringproof-slow", action="store_true", help="also what is known to wait over 10 s by the clock")
     group.addoption("--ringproof-seed", type=int, metavar="N", help="seed of everything random")
     group.addoption("--ringproof-out", metavar="DIR", help="where the Records go")
     # pytest rewrites the asserts of a plugin's packages by their names, so it would those of the project's namesakes.

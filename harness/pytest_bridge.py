@@ -17,7 +17,7 @@ from harness import pytest_allure, xdist_sharing
 from harness.background import BackgroundRun
 from harness.errors import RingproofError, ScenarioError
 from harness.loader import Case, load_file, shown
-from harness.pytest_run import command, left_behind, run_of
+from harness.pytest_run import command, in_options_of_pytest, left_behind, run_of
 from harness.terminal import block
 from harness.verdicts import Verdict
 
@@ -73,7 +73,7 @@ class CaseItem(pytest.Item):
             ("clauses", " ".join(each.clause for each in self.verdict.clauses)),
         ]
         if self.verdict.verdict in (Verdict.SKIPPED, Verdict.UNSUPPORTED):
-            raise pytest.skip.Exception(self.verdict.reason, _use_item_location=True)
+            raise pytest.skip.Exception(in_options_of_pytest(self.verdict.reason), _use_item_location=True)
         if self.verdict.verdict in (Verdict.INCONCLUSIVE, Verdict.ERROR):
             raise CaseUndecided(self.explanation())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,13 @@ def left_behind(left: list[str]) -> str:
 def command(config: pytest.Config, nodeid: str, seed: int) -> list[str]:
     """The command that runs an item again as it ran."""
     told = {name: _given(config, name) for name in ("target", "profile", "time")} | {"seed": seed}
-    return ["pytest", nodeid, *(f"--ringproof-{name}={value}" for name, value in told.items() if value is not None)]
+    words = [f"--ringproof-{name}={value}" for name, value in told.items() if value is not None]
+    return ["pytest", nodeid, *words, *(["--ringproof-slow"] if _given(config, "slow") else [])]
+
+
+def in_options_of_pytest(text: str) -> str:
+    """A hint at options of `ringproof run`, as pytest has them."""
+    return re.sub(r"--(slow|time)\b", r"--ringproof-\1", text)
 
 
 def target_of(config: pytest.Config) -> Target | None:
@@ -91,6 +98,7 @@ def _options(config: pytest.Config) -> Options:
         virtual=virtual,
         jobs=jobs,
         seed=int(seed),
+        slow=bool(_given(config, "slow")),
     )
 
 

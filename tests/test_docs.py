@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from harness.cli import COMMANDS
 from harness.commands.new import EXAMPLE
 from harness.commands.schema import schema
 from harness.loader import load_cases, load_file, shipped
+from harness.python_api import Phone
 from harness.scenario import Scenario
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -96,3 +99,34 @@ def test_pictures_that_documents_show_are_there_and_every_picture_has_its_docume
     assert shown <= taken
     names = {f"{shot.name}-{width}-{scheme}.png" for shot in SHOTS for width in WIDTHS for scheme in SCHEMES}
     assert {path.name for path in taken} == names
+
+
+def test_the_options_of_pytest_are_all_described_and_none_else() -> None:
+    plugin = (ROOT / "ringproof_pytest.py").read_text(encoding="utf-8")
+    described = re.findall(r"^\| `(--ringproof-[a-z]+)", (ROOT / "docs" / "pytest.md").read_text("utf-8"), re.MULTILINE)
+    assert sorted(described) == sorted(re.findall(r'addoption\("(--ringproof-[a-z]+)"', plugin))
+
+
+def test_the_python_of_the_documentation_runs(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert blocks
+    (tmp_path / "test_documented.py").write_text("\n".join(blocks), encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--ringproof-time=virtual"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100, check=False)
+    assert f"{len(blocks)} passed" in done.stdout, done.stdout
+
+
+def test_what_the_documentation_says_of_phones_exists() -> None:
+    text = (ROOT / "docs" / "python.md").read_text(encoding="utf-8")
+    said = set(re.findall(r"`phone\.([a-z_]+)", text))
+    assert len(said) >= 8
+    assert [name for name in sorted(said) if not hasattr(Phone, name)] == []
+    public = {name for name in vars(Phone) if not name.startswith("_")}
+    assert [name for name in sorted(public) if not re.search(rf"\b{name}\b", text)] == []
+
+
+def test_links_between_pages_lead_somewhere() -> None:
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for link in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"

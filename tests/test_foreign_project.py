@@ -182,7 +182,7 @@ def test_its_help_differs_by_the_group_of_our_options_alone(environment: Environ
     before = environment.pytest("--help", "-p", "no:cacheprovider")
     install(environment, wheel)
     after = environment.pytest("--help", "-p", "no:cacheprovider")
-    assert after.stdout.count("--ringproof-") == 5
+    assert after.stdout.count("--ringproof-") == 6
     assert "--ringproof-" not in help_without_ours(after.stdout)
     assert help_without_ours(after.stdout) == help_without_ours(before.stdout)
     assert (after.returncode, after.stderr) == (before.returncode, before.stderr) == (0, "")

@@ -147,6 +147,15 @@ def test_what_is_skipped_says_why_at_the_scenario(project: Path) -> None:
     assert "SKIPPED [2] mine/old.scenario.yaml:1: it is about 4.3, not about documented" in done.stdout
 
 
+def test_what_takes_long_by_the_clock_is_asked_for_in_options_of_pytest(project: Path) -> None:
+    text = SCENARIO.format(sync="true").replace("matrix:", "takes: 11s\nmatrix:")
+    (project / "mine" / "long.scenario.yaml").write_text(text, encoding="utf-8")
+    done = run_pytest(project, "mine/long.scenario.yaml", "--ringproof-time=real")
+    assert "it waits for 11 s: --ringproof-slow runs it, --ringproof-time virtual too" in done.stdout
+    done = run_pytest(project, "mine/long.scenario.yaml", "--ringproof-time=real", "--ringproof-slow")
+    assert "2 passed" in done.stdout, done.stdout
+
+
 def test_junit_has_verdict_and_clauses_as_properties(project: Path) -> None:
     (project / "mine" / "bad.scenario.yaml").write_text(SCENARIO.format(sync="false"), encoding="utf-8")
     done = run_pytest(project, "mine", "--junitxml=junit.xml")

@@ -18,6 +18,8 @@ from tests.interop.kamailio.running import Kamailio, kamailio, users
 
 REALM = "lab.example"
 
+FROM_NPM = Path(__file__).resolve().parents[2] / ".venv" / "npm" / "node_modules" / ".bin"
+
 
 @pytest.fixture
 def tshark() -> str:
@@ -31,6 +33,11 @@ def sipp() -> str:
     if importlib.util.find_spec("pysipp") is None:
         missing("pysipp is not installed (make test-deps)")
     return program
+
+
+@pytest.fixture
+def allure() -> str:
+    return peer("allure", str(FROM_NPM))
 
 
 @pytest.fixture(scope="session")
