@@ -51,6 +51,8 @@ class ServeOptions:
     seed: int | None = None
     ready_file: Path | None = None
     target_file: Path | None = None
+    until_eof: bool = False
+    """Stop when standard input ends: whoever holds its other end is gone, however that happened."""
 
 
 async def serve(options: ServeOptions, announce: Any) -> None:
@@ -59,6 +61,8 @@ async def serve(options: ServeOptions, announce: Any) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    if options.until_eof:
+        loop.add_reader(0, _read_to_the_end, loop, stop)
     rng = random.Random(options.seed) if options.seed is not None else random.SystemRandom()
     with tempfile.TemporaryDirectory(prefix="ringproof-ca-") as folder:
         ca_file, context = _certificate(options, Path(folder))
@@ -93,6 +97,12 @@ async def serve(options: ServeOptions, announce: Any) -> None:
             for path in (options.ready_file,):
                 if path is not None:
                     path.unlink(missing_ok=True)
+
+
+def _read_to_the_end(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    if not os.read(0, 1024):
+        loop.remove_reader(0)
+        stop.set()
 
 
 def _certificate(options: ServeOptions, folder: Path) -> tuple[Path, ssl.SSLContext]:

@@ -41,7 +41,7 @@ class ReferenceProcess:
         behaviour.write_text(self._behaviour.model_dump_json(), encoding="utf-8")
         command = [sys.executable, "-m", "harness.cli", "serve", "--behaviour", str(behaviour)]
         command += ["--http-port", "0", "--https-port", "0", "--sip-port", "0"]
-        command += ["--ready-file", str(ready), "--write-target", str(target)]
+        command += ["--ready-file", str(ready), "--write-target", str(target), "--until-eof"]
         self._process = _start(command, folder / "stderr")
         try:
             await self._until_ready(ready)
@@ -90,6 +90,8 @@ class ReferenceProcess:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        if process is not None and process.stdin is not None:
+            process.stdin.close()
         if self._folder is not None:
             self._folder.cleanup()
 
@@ -107,7 +109,8 @@ def _start(command: list[str], stderr: Path) -> subprocess.Popen[bytes]:
     with stderr.open("wb") as file:
         return subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
+            # never written to: when we are killed it ends, and with it the server
+            stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=file,
             # a Ctrl-C at the terminal is for us: the server must outlive our cleaning up

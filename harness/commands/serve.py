@@ -26,6 +26,7 @@ from harness.output import format_option, guarded
 @click.option("--ready-file", type=click.Path(path_type=Path, dir_okay=False), help="appears when it is ready")
 @click.option("--write-target", type=click.Path(path_type=Path, dir_okay=False), help="a file for run --target")
 @click.option("--print-behaviour", is_flag=True, help="print the behaviour as JSON and exit; edit it for --behaviour")
+@click.option("--until-eof", is_flag=True, hidden=True, help="stop when standard input ends")
 @format_option
 @guarded("serve")
 def command(
@@ -43,6 +44,7 @@ def command(
     ready_file: Path | None,
     write_target: Path | None,
     print_behaviour: bool,
+    until_eof: bool,
     format_: str,
 ) -> int:
     """Run the reference server in the foreground: HTTP, HTTPS and SIP over UDP, TCP, TLS,
@@ -70,6 +72,7 @@ def command(
         seed=seed,
         ready_file=ready_file.resolve() if ready_file else None,
         target_file=write_target.resolve() if write_target else None,
+        until_eof=until_eof,
     )
     asyncio.run(serve(options, _announce_json if format_ == "json" else _announce))
     return 0

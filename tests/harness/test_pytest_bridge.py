@@ -224,6 +224,27 @@ def test_every_worker_of_xdist_begins_all_its_cases_at_once(project: Path, dist:
         assert sorted(case for record in records for case in record.header["cases"]) == sorted(began)
 
 
+def started(words: list[str], folder: Path) -> subprocess.Popen[str]:
+    """The command in a process group of its own, as a terminal has it."""
+    return subprocess.Popen(
+        words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+
+
+def test_the_server_does_not_outlive_a_pytest_that_was_killed(project: Path) -> None:
+    slow = SCENARIO.format(sync="true").replace("  - control: desk\n", "  - control: desk\n  - wait: 60s\n")
+    (project / "mine" / "good.scenario.yaml").write_text(slow, encoding="utf-8")
+    process = started(command(project, "mine", "--ringproof-time=real"), project)
+    try:
+        until(lambda: is_waiting(project / "out" / "latest") or process.poll() is not None)
+        below = children(process.pid)
+    finally:
+        process.kill()
+        process.communicate()
+    assert below
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in below))
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_an_interrupt_leaves_nothing_behind(project: Path, workers: int) -> None:
     slow = SCENARIO.format(sync="true").replace("  - control: desk\n", "  - control: desk\n  - wait: 60s\n")
@@ -231,9 +252,7 @@ def test_an_interrupt_leaves_nothing_behind(project: Path, workers: int) -> None
     out = project / "out"
     records = [out / f"gw{number}" / "latest" for number in range(workers)] or [out / "latest"]
     words = command(project, "mine", f"-n{workers}", "--ringproof-time=real")
-    process = subprocess.Popen(
-        words, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    )
+    process = started(words, project)
     try:
         until(lambda: all(is_waiting(record) for record in records) or process.poll() is not None)
         below = children(process.pid)
