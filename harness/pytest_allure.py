@@ -13,7 +13,7 @@ import pytest
 
 from reports.view import CaseView
 
-_NAME = "ringproof allure"
+_NAME = "ringproof-allure"
 _VIEW = pytest.StashKey[CaseView]()
 _WHOLE = ("name", "fullName", "testCaseId", "historyId", "titlePath", "description", "labels", "links", "parameters")
 _FROM_RECORD = ("start", "stop", "steps", "attachments")
