@@ -71,13 +71,9 @@ def test_allure_generates_a_report_of_everything(allure: str, project: Path, way
     assert done.returncode == 0, done.stdout + done.stderr
     shown = [json.loads(path.read_text("utf-8")) for path in (project / "report/data/test-results").glob("*.json")]
     assert sorted(map(told, shown)) == sorted(map(told, written))
-    statuses = [each["status"] for each in shown]
-    assert {status: statuses.count(status) for status in ("failed", "broken", "skipped")} == {
-        "failed": 2,
-        "broken": 2,
-        "skipped": 2,
-    }
-    assert statuses.count("passed") > 50
+    mine = [each["status"] for each in shown if each["fullName"].startswith("mine/")]
+    assert sorted(mine) == ["broken"] * 2 + ["failed"] * 2 + ["passed"] * 2 + ["skipped"] * 2
+    assert len(shown) > 50
     summary = json.loads((project / "report/summary.json").read_text("utf-8"))
     assert summary["stats"]["total"] == len(written)
     links = [each["link"] for result in shown for each in result["attachments"]]
