@@ -300,10 +300,15 @@ class CaseRun:
             tone=at_work.running.tone,
         )
 
+    async def _leave(self) -> list[str]:
+        """Take the phones off the wire, and their devices away. Returns what could not be removed."""
+        await self._phone_steps.leave()
+        self._fleet.close()
+        return await self._tenancy.remove()
+
     async def _clean_up(self) -> None:
         self._loads.close()
-        self._fleet.close()
-        removal = asyncio.ensure_future(self._tenancy.remove())
+        removal = asyncio.ensure_future(self._leave())
         interrupted = False
         while not removal.done():
             try:

@@ -36,6 +36,8 @@ _SUBSCRIPTION_TIMEOUT_S = 40.0
 """More than 64*T1: a phone itself gives up before."""
 _NOTIFY_TIMEOUT_S = 5.0
 _LAST_NOTIFY_S = 1.0
+_GOODBYE_S = 1.0
+"""How long the last hang-ups of a case are waited for."""
 _CALL_TIMEOUT_S = 5.0
 """How long a call may take to ring, to be acknowledged, or to end, where a step waits for that."""
 
@@ -100,6 +102,15 @@ class PhoneSteps:
         else:
             return False
         return True
+
+    async def leave(self) -> None:
+        """End every call that is still there: the target would keep calls with nobody in them."""
+        running = [each.running for each in self._phones.values()]
+        if not all(each.phone.calls.idle for each in running):
+            for each in running:
+                each.leave_calls()
+        until = self._recorder.now + _GOODBYE_S
+        await self._recorder.until(lambda: all(each.phone.calls.idle for each in running), lambda: until)
 
     # watching
 

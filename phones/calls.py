@@ -121,6 +121,22 @@ class Calls:
         answered = fitting[-1].machine.state in ("accepted", "talking")
         fitting[-1].fire("hang up", now, "hung up" if answered else "cancelled")
 
+    def leave(self, now: float) -> None:
+        """End every call, in whatever way it is to be ended, and take no more."""
+        self.policy = CallPolicy()
+        for call in self._calls:
+            state = call.machine.state
+            if call.direction == "in" and state in _UNANSWERED:
+                call.reject(self.policy.status, now)
+            elif state in ("accepted", "talking") or (call.direction == "out" and state in _CALLING):
+                call.fire("hang up", now, "cancelled" if state in _CALLING else "hung up")
+        self._sweep()
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is no call any more of which the other side may not know that it is over."""
+        return all(call.machine.ended or call.machine.state == "left" for call in self._calls)
+
     def talk(self, packets: int, now: float) -> None:
         """Send more of our tone in the newest call that is up."""
         fitting = [call for call in self._calls if call.machine.state == "talking"]

@@ -263,6 +263,10 @@ class RunningPhone:
         """End a call that was answered, or give up one of ours that nobody has answered."""
         self._about_calls(self.phone.calls.hang_up)
 
+    def leave_calls(self) -> None:
+        """End every call, in whatever way it is to be ended, and take no more."""
+        self._about_calls(self.phone.calls.leave)
+
     def cancel(self) -> None:
         """Give up a call of ours that nobody has answered."""
         self._about_calls(self.phone.calls.cancel)

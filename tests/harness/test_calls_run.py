@@ -67,6 +67,26 @@ def test_what_stops_one_of_several_stops_all(tmp_path: Path) -> None:
     assert end["t"] < 5
 
 
+LEFT = {
+    "in a call": ("call: desk to lobby\nanswer: lobby\nexpect: desk is talking", {"desk": "BYE", "lobby": "BYE"}),
+    "ringing": ("call: desk to lobby\nexpect: lobby is ringing", {"desk": "CANCEL", "lobby": "SIP/2.0 486"}),
+    "stopped": ("call: desk to lobby\nanswer: lobby\nreject: lobby", {"desk": "BYE", "lobby": "BYE"}),
+}
+
+
+@pytest.mark.parametrize(("steps", "goodbyes"), LEFT.values(), ids=LEFT)
+def test_no_call_is_left_behind(tmp_path: Path, steps: str, goodbyes: dict[str, str]) -> None:
+    _, events = run(tmp_path, steps)
+    end = next(event for event in events if event["kind"] == "end")
+    behind = [event for event in events if event.get("case") and event["n"] > end["n"]]
+    removed = min(event["n"] for event in behind if event["kind"] == "request")
+    for phone, goodbye in goodbyes.items():
+        sent = [event for event in behind if event.get("direction") == "out" and event["phone"] == phone]
+        [said] = [event for event in sent if event.get("first", "").startswith(goodbye)]
+        assert said["n"] < removed
+        assert said["t"] == end["t"]
+
+
 def test_a_fence_of_who_is_watched_comes_behind_the_lamps(tmp_path: Path) -> None:
     steps = """
 control: [desk, lobby]

@@ -31,6 +31,42 @@ from tests.phones.calls_bench import (
 from tests.phones.playbook import MEDIA, THEIR_SDP, Desk, a_request, challenge
 from tests.phones.sip.strategies import broken
 
+# --- leaving ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("situation", "said"),
+    [
+        ("calling", []),  # a CANCEL waits for a provisional answer
+        ("proceeding", ["CANCEL"]),
+        ("talking", ["BYE"]),
+        ("ringing", ["486"]),
+        ("ignored", ["486"]),
+        ("accepted", []),  # a BYE waits for the ACK
+        ("up", ["BYE"]),
+        ("cancelling", []),
+        ("leaving", []),
+    ],
+)
+def test_a_phone_that_leaves_ends_its_call_as_it_has_to_be(situation: str, said: list[str]) -> None:
+    desk = in_situation(situation)
+    assert not desk.phone.calls.idle
+    before = len(desk.all_sent())
+    desk.do(desk.phone.calls.leave)
+    assert [each.method if each.is_request else str(each.status) for each in desk.all_sent()[before:]] == said
+    assert desk.phone.calls.idle is (said == ["486"])
+    before = len(desk.all_sent())
+    desk.do(desk.phone.calls.leave)
+    assert desk.all_sent()[before:] == []
+
+
+def test_a_phone_that_has_left_takes_no_call() -> None:
+    desk = in_situation("up")
+    desk.do(desk.phone.calls.leave)
+    desk.receive(invite(branch="another", call_id="another"))
+    assert desk.all_sent()[-1].status == 486
+
+
 # --- media -----------------------------------------------------------------------------------------------------------
 
 
