@@ -99,7 +99,14 @@ class CaseRun:
         self._label = f"rp-{run_id}-{number}"
         self._run_id = run_id
         self._rng = random.Random(f"{seed} {run_id} {case.address}")
-        self._fleet = Fleet(world.wire, world.clock, self._recorder, host=world.bind, advertised=world.target.advertise)
+        self._fleet = Fleet(
+            world.wire,
+            world.clock,
+            self._recorder,
+            host=world.bind,
+            advertised=world.target.advertise,
+            only_from=world.only_from,
+        )
         self._transport = case.transport or world.transport or world.target.sip.offered[0]
         self._phones: dict[str, PhoneAtWork] = {}
         self._saved: dict[str, Any] = {}
@@ -301,9 +308,8 @@ class CaseRun:
         )
 
     async def _leave(self) -> list[str]:
-        """Take the phones off the wire, and their devices away. Returns what could not be removed."""
+        """End the calls of the phones, and take their devices away. Returns what could not be removed."""
         await self._phone_steps.leave()
-        self._fleet.close()
         return await self._tenancy.remove()
 
     async def _clean_up(self) -> None:
@@ -316,6 +322,8 @@ class CaseRun:
             except asyncio.CancelledError:
                 # an interrupt while we clean up: nothing may stay behind
                 interrupted = True
+        # to the last somebody is there to answer: nothing is repeated into the void, where another phone may come to be
+        self._fleet.close()
         for each in removal.result():
             self._recorder.write("left", what=each)
         for path in self._tenancy.kept:

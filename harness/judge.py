@@ -106,6 +106,8 @@ class CaseJudge:
         phone.tone = event["tone"]
 
     def _on_message(self, event: Event, data: bytes) -> None:
+        if event["seen"] == "foreign":
+            return
         phone = self._phone(event["phone"])
         arrival = Arrival(event, read_message(data))
         if arrival.message is not None:

@@ -69,6 +69,13 @@ class World:
         """Whether other programs can reach it: it has sockets."""
         return self.encrypted
 
+    @property
+    def only_from(self) -> Address | None:
+        """Who alone sends datagrams to phones: a reference server on this machine. A target may have several machines."""
+        edge = self.edges.get(Transport.UDP)
+        ours = self.target.kind == "reference" and self.target.advertise is None
+        return edge if ours and edge is not None and edge[0].startswith("127.") else None
+
     async def throttle(self) -> None:
         """Keep to the request rate that a live target allows."""
         if self.target.kind == "reference":

@@ -9,8 +9,10 @@ from phones.sip.index import Message
 from phones.sip.message import Address
 from phones.sip.transport import Transport
 
-Kind = Literal["new", "retransmission", "stray", "malformed", "missed"]
-"""What a datagram was to the phone. `missed`: acknowledged, and then forgotten, because it was told to."""
+Kind = Literal["new", "retransmission", "stray", "malformed", "missed", "foreign"]
+"""What a datagram was to the phone. `missed`: acknowledged, and then forgotten, because it was told to. `foreign`: from
+somebody whom the fleet does not talk to, and never looked at.
+"""
 
 Watching = Literal["active", "refused", "terminated", "expired", "unanswered"]
 Calling = Literal["calling", "ringing", "talking", "ended"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from phones.calls import CallPolicy
 from phones.effects import Called, Changed, Effect, Heard, MediaIn, MediaOut, Sink, Subscribed, Transmit
@@ -42,6 +42,11 @@ class RunningPhone:
 
         def received(data: bytes, source: Address) -> None:
             now = fleet.clock.time()
+            if not transport.reliable and not fleet.talks_to(source):
+                contact: Literal["current", "former"] = "current" if place[0] is self._current else "former"
+                heard = Heard(data, source, fleet.named(place[0]), "foreign", contact, None)
+                fleet.sink.heard(self.name, heard, now)
+                return
             self.phone.receive(data, source, fleet.named(place[0]), now)
             self._carry_out(now)
 
@@ -54,6 +59,11 @@ class RunningPhone:
 
         place.append(fleet.open(received, transport, lost))
         return place[0]
+
+    @property
+    def addresses(self) -> list[Address]:
+        """Where it is, and has been."""
+        return [endpoint.local for endpoint in self._endpoints]
 
     @property
     def _local(self) -> Address:
@@ -307,10 +317,19 @@ class Fleet:
     """Phones by name, all on one wire and clock, reporting to one sink.
 
     They are at `host`, and tell others that they are at `advertised` where that is another (containers, NAT).
+    `only_from`: who alone sends them datagrams, besides each other. On a machine where many servers run, what another
+    still sends to an address that used to belong to one of its phones would look like something of ours.
     """
 
     def __init__(
-        self, wire: Datagrams, clock: Clock, sink: Sink, *, host: str = "127.0.0.1", advertised: str | None = None
+        self,
+        wire: Datagrams,
+        clock: Clock,
+        sink: Sink,
+        *,
+        host: str = "127.0.0.1",
+        advertised: str | None = None,
+        only_from: Address | None = None,
     ) -> None:
         self.wire = wire
         self.clock = clock
@@ -318,6 +337,12 @@ class Fleet:
         self.phones: dict[str, RunningPhone] = {}
         self._host = host
         self._advertised = advertised
+        self._only_from = only_from
+
+    def talks_to(self, source: Address) -> bool:
+        """Whether a datagram that comes from there is taken."""
+        ours = (address for phone in self.phones.values() for address in phone.addresses)
+        return self._only_from is None or source == self._only_from or source in ours
 
     def open(
         self, receive: Receive, transport: Transport = Transport.UDP, lost: Callable[[str], None] | None = None

@@ -15,8 +15,8 @@ have `case`, its address. The kinds and their keys:
   null when only a test in Python knows them), encrypted (null where the case is not over https)
 - `step`: step, line, text, phase (start or end), stimulus (whether what is claimed next counts from its end)
 - `phone`: phone, aor, contact, device, presentity (the URI that its calls light, again when that changes), tone (Hz)
-- `message`: phone, direction (in or out), seen, contact (current or former), local, remote, at, size, crc
-  (CRC-32 of the bytes), first
+- `message`: phone, direction (in or out), seen (new, retransmission, stray, malformed, missed, or foreign: not from our
+  server), contact (current or former), local, remote, at, size, crc (CRC-32 of the bytes), first
 - `media`: phone, direction, local, remote, at, size, crc: an RTP packet
 - `registration`: phone, state, status, reason, expires, contact, message (number of the response that decided)
 - `subscription`: phone, call_id, presentity, event, state, status, reason, expires, message (the phone's last message

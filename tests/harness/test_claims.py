@@ -87,6 +87,16 @@ def test_what_is_no_new_transaction_is_not_counted(seen: str) -> None:
     assert play.wait(3).expired().end().verdict is FAIL
 
 
+def test_what_comes_from_somebody_elses_server_is_nothing_to_the_case() -> None:
+    play = silent()
+    play.message(notify(call_id="elsewhere"), seen="foreign")
+    play.message(b"NOTIFY garbage", seen="foreign")
+    assert play.closed().end().verdict is PASS
+    play = Play().stimulus().claim()
+    play.message(notify(), seen="foreign")
+    assert play.wait(3).expired().end().verdict is FAIL
+
+
 def test_bytes_that_are_no_message_are_no_message() -> None:
     play = Play().stimulus().claim()
     play.message(b"\x00garbage")

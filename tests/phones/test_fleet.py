@@ -238,6 +238,33 @@ def test_arbitrary_bytes(in_memory: bool) -> None:
 
 
 @IN_BOTH
+def test_who_is_told_with_whom_to_talk_hears_others_and_takes_nothing_from_them(in_memory: bool) -> None:
+    async def work(bench: Bench) -> None:
+        bench.fleet = Fleet(bench.fleet.wire, bench.fleet.clock, bench.notes, only_from=bench.registrar.endpoint.local)
+        desk = bench.add("desk")
+        lobby = bench.add("lobby")
+        stranger = bench.wire.open(lambda data, source: None, "127.0.0.1")
+        stranger.send(a_request("NOTIFY"), desk.phone.local)
+        stranger.send(b"garbage", desk.phone.local)
+        await bench.until(lambda: len(bench.notes.of("desk", "heard")) == 2)
+        await desk.register()
+        old = lobby.phone.local
+        await lobby.move()
+        lobby.send(a_request("OPTIONS"), desk.phone.local)
+        await bench.until(lambda: bench.notes.of("desk", "heard")[-1].message.method == "OPTIONS")
+        stranger.send(a_request("NOTIFY"), old)
+        await bench.until(lambda: bench.notes.of("lobby", "heard")[-1].kind == "foreign")
+        stranger.close()
+
+    bench = on_a_bench(in_memory, work)
+    heard = bench.notes.of("desk", "heard")
+    assert [each.kind for each in heard] == ["foreign", "foreign", "new", "new", "new"]
+    assert [each.message for each in heard[:2]] == [None, None]
+    assert bench.notes.of("lobby", "heard")[-1].contact == "former"
+    assert [Message.parse(sent.data).status for sent in bench.notes.of("desk", "sent")] == [0, 0, 200]
+
+
+@IN_BOTH
 def test_a_closed_fleet_is_silent(in_memory: bool) -> None:
     async def work(bench: Bench) -> None:
         desk = bench.add("desk")
