@@ -71,7 +71,7 @@ class World:
 
     @property
     def only_from(self) -> Address | None:
-        """Who alone sends datagrams to phones: a reference server on this machine. A target may have several machines."""
+        """Who alone sends phones datagrams: a reference server on this machine. A target may have several machines."""
         edge = self.edges.get(Transport.UDP)
         ours = self.target.kind == "reference" and self.target.advertise is None
         return edge if ours and edge is not None and edge[0].startswith("127.") else None
