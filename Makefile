@@ -46,6 +46,10 @@ test-deps: $(STAMP) ## install what `make prove` talks to (Debian and its childr
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check 'pysipp==0.1.0'
 	@npm install --silent --no-save --no-fund --no-audit --prefix .venv/npm $(NPM_PEERS)
 
+promises: $(STAMP) ## regenerate docs/promises.md
+	@mkdir -p out
+	@$(BIN)/ringproof list --table > out/promises.md && mv out/promises.md docs/promises.md
+
 schema: $(STAMP) ## regenerate scenarios/schema.json
 	@mkdir -p out
 	@$(BIN)/ringproof schema scenario > out/schema.json && mv out/schema.json scenarios/schema.json

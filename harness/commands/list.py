@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.errors import UsageError
 from harness.output import document, format_option, guarded, print_document
 
 if TYPE_CHECKING:
@@ -16,9 +17,10 @@ if TYPE_CHECKING:
 @click.command("list", short_help="Show clauses, scenarios and gaps.")
 @click.argument("selectors", nargs=-1, metavar="[SELECTOR|PATH]...")
 @click.option("--mutants", "show_mutants", is_flag=True, help="the mutants of the reference server instead")
+@click.option("--table", "show_table", is_flag=True, help="what each release keeps, as docs/promises.md has it")
 @format_option
 @guarded("list")
-def command(selectors: tuple[str, ...], show_mutants: bool, format_: str) -> int:
+def command(selectors: tuple[str, ...], show_mutants: bool, show_table: bool, format_: str) -> int:
     """Show clauses with their source, the scenarios that test them, and the gaps: clauses that no
     scenario tests and clauses that no mutant breaks.
     """
@@ -27,6 +29,8 @@ def command(selectors: tuple[str, ...], show_mutants: bool, format_: str) -> int
     from harness.loader import is_clause_or_prefix
     from reference_server.mutants import MUTANTS
 
+    if show_table:
+        return _table(selectors, format_)
     if show_mutants:
         return _mutants(format_)
     cases = chosen_cases(selectors)
@@ -53,6 +57,16 @@ def command(selectors: tuple[str, ...], show_mutants: bool, format_: str) -> int
         print_document(document("list", 0, clauses=clauses, scenarios=scenarios))
     else:
         _print(clauses, scenarios)
+    return 0
+
+
+def _table(selectors: tuple[str, ...], format_: str) -> int:
+    """Run every profile against itself, and print the page that says what it keeps."""
+    from harness.promises import run_profiles, table
+
+    if selectors or format_ == "json":
+        raise UsageError("--table is of everything, and Markdown", "`ringproof list --format json` has the standings")
+    click.echo(table(run_profiles()), nl=False)
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -10,9 +11,10 @@ import pytest
 from harness.clauses import PROFILES, catalogue
 from harness.engine import RunResult
 from harness.loader import Case, load_cases, select, shipped
+from harness.promises import table
 from harness.verdicts import Verdict
 from reference_server.profiles import PROFILES as PLAYED
-from tests.end_to_end.support import run
+from tests.end_to_end.support import ROOT, run
 
 EVERYTHING = load_cases(shipped())
 RED = (Verdict.ERROR, Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.NON_STRICT)
@@ -40,9 +42,24 @@ def broken_in(profile: str) -> set[str]:
     return {name for name, clause in known if any(clause.standing(profile, api) == "broken" for api in ("v1", "v2"))}
 
 
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunResult]:
+    """Every profile against itself."""
+    return {profile: judged(profile, tmp_path_factory.mktemp(profile)) for profile in PROFILES}
+
+
+@pytest.mark.timeout(300)
+def test_the_table_of_promises_is_current(runs: dict[str, RunResult]) -> None:
+    written = (ROOT / "docs" / "promises.md").read_text(encoding="utf-8")
+    assert written == table({profile: result.verdicts for profile, result in runs.items()}), "make promises"
+    for path in set(re.findall(r"\]\(\.\./(.*?)\)", written)):
+        assert (ROOT / path).is_file()
+
+
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("profile", PROFILES)
-def test_a_profile_is_green_against_itself(profile: str, tmp_path: Path) -> None:
-    result = judged(profile, tmp_path)
+def test_a_profile_is_green_against_itself(profile: str, runs: dict[str, RunResult]) -> None:
+    result = runs[profile]
     assert of(result, *RED) == {}
     assert set(of(result, Verdict.KNOWN)) <= broken_in(profile)
     counted = Counter(each.verdict for each in result.verdicts)
