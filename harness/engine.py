@@ -67,6 +67,8 @@ class Options:
     jobs: int | None = None
     seed: int = 0
     stop_at_first: bool = False
+    stop_at: tuple[Verdict, ...] = (Verdict.FAIL,)
+    """What counts as a failure there."""
     baseline: Baseline | None = None
     """Known deviations: recorded in the header, told to `progress`, and no reason to stop at the first."""
     slow: bool = False
@@ -392,7 +394,7 @@ class Engine:
         judged = self._judge.cases[case.address].verdict()
         self._recorder.write("verdict", case=case.address, verdict=judged.verdict.value, reason=judged.reason)
         [verdict] = restated(self.result.baseline, [judged])
-        if self._options.stop_at_first and verdict.verdict in (Verdict.FAIL, Verdict.ERROR):
+        if self._options.stop_at_first and verdict.verdict in (*self._options.stop_at, Verdict.ERROR):
             self._stopping = True
         if progress:
             progress(verdict, case.address)

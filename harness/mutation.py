@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from harness.clauses import catalogue
+from harness.clauses import catalogue, chapter_of
 from harness.engine import Engine, Options
 from harness.loader import Case, load_cases, shipped
 from harness.verdicts import Verdict
@@ -20,6 +20,9 @@ from reference_server.behaviour import Behaviour
 Fate = Literal["killed", "survived", "wrong_clause", "equivalent"]
 
 _BROKEN = (Verdict.FAIL, Verdict.NON_STRICT)
+_FINE = (Verdict.PASS, Verdict.UNCLEAR)
+NOTHING_TO_TRY = "nothing could be tried"
+"""Stands for a clause where no case could be decided at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,10 @@ class Trial:
     profile: str = "documented"
     """The Kazoo that is expected."""
     equivalent: str = ""
+    first: tuple[str, ...] = ()
+    """Prefixes of clauses that are looked at first."""
+    until_broken: bool = False
+    """Stop at the first broken clause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +89,8 @@ def attempt(trial: Trial, *, virtual: bool = True, seed: int = 1) -> Outcome:
     began = time.monotonic()
     real = not virtual or _needs_sockets(trial)
     chosen = [case for case in _suite() if not trial.cases or case.address in trial.cases]
+    if trial.first:
+        chosen.sort(key=lambda case: not any(chapter_of(name) in trial.first for name in case.clauses()))
     first = [case for case in chosen if set(case.clauses()) & set(trial.must_break)] if trial.must_break else chosen
     broke, error = _run(trial, first, real=real, seed=seed)
     if trial.must_break and not error and not set(broke) & set(trial.must_break):
@@ -101,7 +110,13 @@ def _run(trial: Trial, cases: Sequence[Case], *, real: bool, seed: int) -> tuple
         return {}, ""
     with tempfile.TemporaryDirectory(prefix="ringproof-") as folder:
         options = Options(
-            out=Path(folder), behaviour=trial.behaviour, profile=trial.profile, virtual=not real, seed=seed
+            out=Path(folder),
+            behaviour=trial.behaviour,
+            profile=trial.profile,
+            virtual=not real,
+            seed=seed,
+            stop_at_first=trial.until_broken,
+            stop_at=_BROKEN,
         )
         result = Engine(list(cases), options).run()
     broke: dict[str, list[str]] = {}
@@ -109,6 +124,9 @@ def _run(trial: Trial, cases: Sequence[Case], *, real: bool, seed: int) -> tuple
         for each in case.clauses:
             if each.verdict in _BROKEN:
                 broke.setdefault(each.clause, []).append(case.address)
+    if not broke and not any(case.verdict in _FINE for case in result.verdicts):
+        # a server on which nothing can be tried is not a sound one either
+        broke[NOTHING_TO_TRY] = [case.address for case in result.verdicts]
     return broke, result.error or ("interrupted" if result.interrupted else "")
 
 

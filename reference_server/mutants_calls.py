@@ -309,7 +309,7 @@ _CALLS = (
         "old-contact-rings",
         "calls.recipient",
         "previous",
-        ("CALL-01",),
+        ("CALL-01", "SIP-42"),
         "a9ee1be6e2: a moved phone's requests went to its old place",
         "after a move calls go to the old Contact",
     ),

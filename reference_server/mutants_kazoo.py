@@ -437,4 +437,12 @@ KAZOO_MUTANTS = (
         "antiflood role of the edge: requests above its limit are dropped",
         "somebody who asks for too much is not even refused",
     ),
+    rule_changed(
+        "registered-source-trusted",
+        "registrar.known_source",
+        "trusted",
+        ("SEC-16",),
+        "4.3 and 5.0 as recorded",
+        "whatever comes from where a phone is registered is answered 200",
+    ),
 )

@@ -177,7 +177,7 @@ _CALLS = (
         "told-twice",
         "presence.copies",
         2,
-        ("SIP-20",),
+        ("SIP-20", "SIP-41"),
         "6bccdaf9a7: a second publish of the hang-up update",
         "each change is told in two NOTIFYs",
     ),

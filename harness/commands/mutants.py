@@ -21,6 +21,7 @@ _MARKS = {"killed": "✓", "survived": "✗", "wrong_clause": "✗", "equivalent
 
 @click.command("mutants", short_help="Run the suite against servers with one thing wrong.")
 @click.argument("selectors", nargs=-1, metavar="[SELECTOR]...")
+@click.option("--flips", "flipped", is_flag=True, help="every rule set to every other value, one at a time, instead")
 @click.option("--list", "list_", is_flag=True, help="only list them")
 @click.option(
     "--behaviour", type=click.Path(path_type=Path), help="try this behaviour file instead (serve --print-behaviour)"
@@ -32,6 +33,7 @@ _MARKS = {"killed": "✓", "survived": "✗", "wrong_clause": "✗", "equivalent
 @guarded("mutants")
 def command(
     selectors: tuple[str, ...],
+    flipped: bool,
     list_: bool,
     behaviour: Path | None,
     time_: str,
@@ -43,9 +45,15 @@ def command(
     mistake. A suite is worth what it finds: each mutant must turn red, by a clause that it must
     break. Exit code 1 when one survives or is red for another reason only.
 
+    With --flips no mutant has a name: each rule of the reference is set to each other value. What
+    survives is equivalent for a reason that is listed, or a promise is missing.
+
     A SELECTOR is a mutant, a glob of names, a clause that it must break, or a prefix of clauses.
     """
-    trials = [_of_file(behaviour)] if behaviour is not None else _chosen(selectors)
+    if behaviour is not None:
+        trials = [_of_file(behaviour)]
+    else:
+        trials = _flips(selectors) if flipped else _chosen(selectors)
     if behaviour is not None and selectors:
         raise UsageError("--behaviour tries that file alone: leave the selectors out")
     if list_:
@@ -91,6 +99,33 @@ def _chosen(selectors: tuple[str, ...]) -> list[Trial]:
     ]
 
 
+def _flips(selectors: tuple[str, ...]) -> list[Trial]:
+    from harness.mutation import Trial
+    from reference_server.equivalents import EQUIVALENT, LIKELY
+    from reference_server.flips import flips
+    from reference_server.mutants import MUTANTS
+    from reference_server.profiles import PROFILES
+
+    named = {mutant.behaviour.model_dump_json(): mutant for mutant in MUTANTS.values()}
+    trials = []
+    for name, behaviour in flips(PROFILES["documented"]):
+        if selectors and not any(fnmatch.fnmatchcase(name, selector) for selector in selectors):
+            continue
+        if mutant := named.get(behaviour.model_dump_json()):
+            # it has a name, and is known to break something
+            trials.append(Trial(name, behaviour, tuple(mutant.must_break), mutant.source, mutant.note))
+            continue
+        likely = LIKELY[name.partition(".")[0]]
+        same = EQUIVALENT.get(name, "")
+        source = "a rule of the reference"
+        trials.append(Trial(name, behaviour, (), source, equivalent=same, first=likely, until_broken=True))
+    if not trials:
+        raise UsageError(
+            f"no rule is selected by {' '.join(selectors)}", "`ringproof mutants --flips --list` shows all"
+        )
+    return trials
+
+
 def _of_file(path: Path) -> Trial:
     from harness.mutation import Trial
 
@@ -110,6 +145,8 @@ def _line(outcome: Outcome, number: int, total: int) -> str:
     head = f" {_MARKS[outcome.fate]} {number:>3}/{total} {trial.name:<44} {outcome.seconds:6.1f} s  "
     if outcome.error:
         return f"{head}error: {outcome.error}"
+    if outcome.fate == "equivalent":
+        return f"{head}equivalent: {trial.equivalent}"
     if outcome.fate == "killed":
         return f"{head}broke {found}"
     return f"{head}{outcome.fate.upper().replace('_', ' ')}: must break {said}, broke {found}"
@@ -131,7 +168,9 @@ def _summary(outcomes: list[Outcome]) -> None:
         click.echo(f"  source    {outcome.trial.source}")
         if outcome.trial.must_break:
             click.echo(f"  again     ringproof run {' '.join(outcome.trial.must_break)} --mutant {outcome.trial.name}")
-    click.echo(f"\n{killed} of {len(outcomes)} killed" + (f", {len(alive)} not" if alive else ""))
+    same = sum(outcome.fate == "equivalent" for outcome in outcomes)
+    rest = [f"{same} equivalent"] * bool(same) + [f"{len(alive)} not"] * bool(alive)
+    click.echo("\n" + ", ".join([f"{killed} of {len(outcomes)} killed", *rest]))
 
 
 def _show_list(trials: list[Trial], format_: str) -> int:

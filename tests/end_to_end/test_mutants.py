@@ -117,3 +117,13 @@ def test_documented_is_green_where_mutants_are_red(served: Served, tmp_path: Pat
     addresses = sorted({address for address, *_ in NAMED.values()})
     done = ringproof("run", *addresses, "--target", served.target, cwd=tmp_path)
     assert done.code == 0, done.out
+
+
+def test_a_flip_is_killed_or_known_to_be_the_same(cli: CommandLine) -> None:
+    done = cli("mutants", "--flips", "sync.truth=*", "reset.flag=*", "api.v2=gone", "--jobs", "1")
+    assert done.code == 0, done.out
+    assert re.search(r"sync\.truth=truthy .* broke SYNC-12", done.out)
+    assert re.search(r"reset\.flag=shows .* equivalent: the page wants no body", done.out)
+    assert re.search(r"api\.v2=gone .* broke nothing could be tried", done.out)
+    assert "4 of 4 killed" not in done.out
+    assert cli("mutants", "--flips", "no.such=rule").code == 4
