@@ -1,0 +1,110 @@
+"""Phones and the reference server over each transport on real sockets: torture, losses, IPv6."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+import trustme
+
+from harness.hosting import ReferenceHost
+from phones.fleet import Fleet, RunningPhone
+from phones.net_sockets import Encryption, SocketWire
+from phones.phone import Identity
+from phones.sip.transport import Transport
+from reference_server.profiles import PROFILES
+from tests.end_to_end.test_long_life import Counts
+from tests.phones.sip.test_torture import REQUESTS
+
+POINTS = ("wsinv", "intmeth", "mismatch01", "badvers", "insuf")
+AUTHORITY = trustme.CA()
+
+
+class Meeting:
+    """A phone and a server."""
+
+    def __init__(self, host: ReferenceHost, phone: RunningPhone, counts: Counts, fleet: Fleet) -> None:
+        self.host, self.phone, self.counts, self.fleet = host, phone, counts, fleet
+
+
+async def until(done: Callable[[], object]) -> None:
+    async with asyncio.timeout(10):
+        while not done():  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def meeting(transport: Transport, address: str = "127.0.0.1") -> AsyncIterator[Meeting]:
+    loop = asyncio.get_running_loop()
+    identity, trust = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    AUTHORITY.issue_cert("127.0.0.1", "::1").configure_cert(identity)
+    AUTHORITY.configure_trust(trust)
+    wire, counts = SocketWire(loop, Encryption(trust, None, identity)), Counts()
+    host = ReferenceHost(PROFILES["documented"], wire=wire, clock=loop, rng=random.Random(1), epoch=0.0, host=address)
+    if transport.reliable:
+        await host.listen(transport)
+    fleet = Fleet(wire, loop, counts, host=address)
+    device = host.server.seed.devices[0]
+    phone = fleet.add(
+        "desk",
+        Identity(device.username, device.password, host.server.seed.realm),
+        edge=host.listening[transport],
+        rng=random.Random(2),
+        transport=transport,
+    )
+    try:
+        yield Meeting(host, phone, counts, fleet)
+    finally:
+        fleet.close()
+        await host.close()
+        await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize("transport", list(Transport))
+@pytest.mark.parametrize("point", POINTS)
+def test_a_point_of_torture(transport: Transport, point: str) -> None:
+    async def story() -> None:
+        async with meeting(transport) as here:
+            data, _ = REQUESTS[point]
+            if transport.reliable:
+                # a stream has to say how long it is
+                data = data.replace(b"\r\n\r\n", b"\r\nContent-Length: 0\r\n\r\n", 1)
+            here.phone.send(data)
+            # whatever it is answered, both are well
+            assert (await here.phone.register()).state == "registered"
+            assert (await here.phone.unregister()).state == "unregistered"
+            assert here.host.server.errors == []
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("transport", [each for each in Transport if each.reliable])
+def test_a_phone_comes_back_when_its_connection_breaks(transport: Transport) -> None:
+    async def story() -> None:
+        async with meeting(transport) as here:
+            assert (await here.phone.register()).state == "registered"
+            await here.phone.subscribe(f"sip:1002@{here.phone.phone.identity.realm}")
+            # the server hangs up
+            for connection in list(here.host._connections.values()):
+                connection.close()
+            await until(lambda: here.counts.of["desk", "registered"] == 2)
+            await until(lambda: here.counts.of["desk", "subscription active"] >= 2)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("transport", list(Transport))
+def test_ipv6(transport: Transport) -> None:
+    async def story() -> None:
+        async with meeting(transport, "::1") as here:
+            assert (await here.phone.register()).state == "registered"
+            assert "[::1]" in here.phone.phone.contact
+            await here.phone.subscribe(f"sip:1002@{here.phone.phone.identity.realm}")
+            await until(lambda: here.counts.of["desk", "subscription active"])
+            assert here.host.server.errors == []
+
+    asyncio.run(story())
