@@ -51,8 +51,8 @@ def test_no_clause_is_left_undecided(virtual: Run) -> None:
 
 def test_nothing_is_said_about_tls_in_memory(virtual: Run) -> None:
     for case in virtual.result.verdicts:
-        over = case.matrix.get("over", "http")
-        assert case.encrypted is (False if over == "https" else None)
+        safe = case.matrix.get("over") == "https" or case.matrix.get("transport") in ("tls", "wss")
+        assert case.encrypted is (False if safe else None)
 
 
 def test_the_record_says_what_the_run_said(virtual: Run) -> None:
