@@ -22,6 +22,7 @@ from harness.load import Loads
 from harness.loader import ACCOUNTS, Case, StepAt, claim_ids, selector_of, shown
 from harness.matchers import ABSENT, look_up, show
 from harness.model import Step
+from harness.personality import personality_of
 from harness.phone_steps import PhoneSteps, policy_of
 from harness.ports import ApiAnswer, ApiFailure
 from harness.recorder import CaseRecorder, RunRecorder
@@ -281,6 +282,7 @@ class CaseRun:
             refusals={method: None if s == "silence" else int(s) for method, s in spec.answers.items()},
             tone=_LOWEST_TONE_HZ + _TONE_STEP_HZ * len(self._phones),
             transport=transport,
+            personality=personality_of(spec.personality, self.case.file),
         )
         if spec.on_call is not None:
             running.calls_policy = policy_of(spec.on_call)

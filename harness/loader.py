@@ -15,6 +15,7 @@ from harness.claiming import Laws, Lit
 from harness.clauses import SCENARIOS, Clause, catalogue, chapter_of
 from harness.errors import Position, ScenarioError, ScenarioErrors, UsageError
 from harness.model import Step
+from harness.personality import personality_of
 from harness.scenario import Scenario, set_up_order
 from harness.step_facts import clauses_of, closing_claim, phones_of
 from harness.steps import (
@@ -144,6 +145,7 @@ def load_file(file: Path) -> list[Case]:
     scenario = validated(document, Scenario)
     steps = tuple(_steps(scenario.steps, document, ("steps",), ""))
     uses = _check(scenario, steps, document)
+    _check_personalities(scenario, document, file)
     base = f"{file.parent.name}/{file.name.removesuffix(SUFFIX)}"
     dimensions = {name: values for name, values in scenario.matrix.model_dump().items() if values}
     return [
@@ -265,6 +267,14 @@ def _presentity_of(step: Step) -> str:
     if isinstance(step, Unsubscribe):
         return step.unsubscribe.to
     return step.of if isinstance(step, Lit) else step.lose.of if isinstance(step, Lose) else ""
+
+
+def _check_personalities(scenario: Scenario, document: Document, path: Path) -> None:
+    for name, spec in scenario.phones.items():
+        try:
+            personality_of(spec.personality, path)
+        except UsageError as error:
+            raise ScenarioError(error.message, document.at(("phones", name)), error.hint) from error
 
 
 def _check_names(at: StepAt, scenario: Scenario, document: Document) -> None:

@@ -24,6 +24,9 @@ class PhoneSpec(Strict):
     trunk: str | None = Field(
         None, description="it is a carrier: takes the numbers outside the account that fit this regular expression"
     )
+    personality: str | None = Field(
+        None, description="what kind of phone it is: one that is shipped, or a YAML file beside the scenario"
+    )
     on_call: CallPolicy | None = Field(None, description="what it does with calls; default: reject with 486")
     answers: dict[str, int | Literal["silence"]] = Field(
         default_factory=dict, description="method to the status that the phone answers with, or silence"

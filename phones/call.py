@@ -8,7 +8,7 @@ from ipaddress import ip_address
 
 from phones.call_tables import INCOMING, OUTGOING
 from phones.effects import Called, Calling, Direction, MediaOut, Transmit
-from phones.line import ALLOW, SDP, USER_AGENT, Line, Listener
+from phones.line import ALLOW, SDP, Line, Listener
 from phones.negotiation import Negotiation
 from phones.rtp import Talker
 from phones.sip import sdp
@@ -253,7 +253,7 @@ class Call:
             ("To", f"<{self._target}>"),
             ("Call-ID", self.call_id),
             ("CSeq", f"{self._cseq} INVITE"),
-            ("User-Agent", USER_AGENT),
+            ("User-Agent", self._line.personality.agent),
             ("Allow", ALLOW),
             ("Contact", f"<{line.contact}>"),
             *self._negotiation.credentials("INVITE", self._target),
@@ -270,7 +270,7 @@ class Call:
 
     def _send_ack(self, now: float) -> None:
         assert self.dialog is not None
-        headers = [("User-Agent", USER_AGENT), *self._shown()]
+        headers = [("User-Agent", self._line.personality.agent), *self._shown()]
         self._ack = self.dialog.request("ACK", self._line.via(), headers, cseq=self._cseq)
         self._line.acknowledge(self._ack, self._hop, now)
 
@@ -282,7 +282,7 @@ class Call:
         tag = tag_of(self._answer.get("to") or "")
         dialog = Dialog.of_answer(self._asked, self._answer)
         remote = line.hop(dialog)
-        agent = ("User-Agent", USER_AGENT)
+        agent = ("User-Agent", self._line.personality.agent)
         line.acknowledge(dialog.request("ACK", line.via(), [agent, *self._shown()], cseq=self._cseq), remote, now)
         if tag not in self._forks and len(self._forks) < _MOST_FORKS:
             self._forks.add(tag)
@@ -292,12 +292,15 @@ class Call:
         """CANCEL has all of the INVITE that names its transaction (RFC 3261 9.1)."""
         assert self._asked is not None
         copied = [(name, self._asked.get(name) or "") for name in ("Via", "Max-Forwards", "From", "To", "Call-ID")]
-        headers = [*copied, ("CSeq", f"{self._cseq} CANCEL"), ("User-Agent", USER_AGENT)]
+        headers = [*copied, ("CSeq", f"{self._cseq} CANCEL"), ("User-Agent", self._line.personality.agent)]
         self._request(request("CANCEL", self._target, headers), self._line.edge, now, _unheard)
 
     def _send_bye(self, now: float) -> None:
         assert self.dialog is not None
-        headers = [("User-Agent", USER_AGENT), *self._negotiation.credentials("BYE", self.dialog.target)]
+        headers = [
+            ("User-Agent", self._line.personality.agent),
+            *self._negotiation.credentials("BYE", self.dialog.target),
+        ]
         self._bye_key = self._request(self.dialog.request("BYE", self._line.via(), headers), self._hop, now)
 
     # answers to what the other side asks
@@ -312,7 +315,8 @@ class Call:
         self._version += 1
         number, version = self._session_id, self._version
         answer = sdp.answer(theirs, host, port, session_id=number, version=version) if theirs else None
-        return answer or sdp.offer(host, port, session_id=number, version=version)
+        formats = self._line.personality.codecs
+        return answer or sdp.offer(host, port, session_id=number, version=version, formats=formats)
 
     def _respond(self, status: int, now: float, body: bytes = b"") -> None:
         """Answer the INVITE that began this call."""

@@ -11,6 +11,7 @@ from typing import Literal
 from phones.call import Call, Voice
 from phones.effects import Called
 from phones.line import SDP, Line
+from phones.personality import ORDINARY, Hint
 from phones.sip import sdp
 from phones.sip.dialog import Dialog, tag_of, user_of
 from phones.sip.index import Message, SipSyntaxError
@@ -46,18 +47,17 @@ class CallPolicy:
             raise ValueError(f"a call is not rejected with {self.status}")
 
 
-def auto_answer(invite: Message) -> float | None:
-    """After how many seconds an INVITE wants to be answered without a person; None when it does not.
+def auto_answer(invite: Message, hints: frozenset[Hint] = ORDINARY.hints) -> float | None:
+    """After how many seconds an INVITE wants to be answered without a person; None when no hint of `hints` says that.
 
     Call-Info `answer-after` is what Kazoo's FreeSWITCH sends (all releases seen), Alert-Info `intercom` (4.x) and a
     parameter `intercom=true` of the Request-URI what its sources name besides.
     """
-    for value in invite.all("call-info"):
+    for value in invite.all("call-info") if Hint.CALL_INFO in hints else ():
         if match := _ANSWER_AFTER.search(value):
             return float(match[1])
-    if any("intercom" in value.lower() for value in invite.all("alert-info")) or _INTERCOM.search(invite.uri):
-        return 0.0
-    return None
+    alerted = Hint.ALERT_INFO in hints and any("intercom" in value.lower() for value in invite.all("alert-info"))
+    return 0.0 if alerted or (Hint.URI in hints and _INTERCOM.search(invite.uri)) else None
 
 
 class Calls:
@@ -217,7 +217,7 @@ class Calls:
     def _wish(self, call: Call, message: Message) -> str:
         """What the policy wants for a new call, as an event of its table."""
         policy = self.policy
-        after = auto_answer(message) if policy.how == "auto" else policy.after
+        after = auto_answer(message, self._line.personality.hints) if policy.how == "auto" else policy.after
         if policy.how == "ignore":
             return "ignore"
         if policy.how == "ring" or after is None:

@@ -11,6 +11,7 @@ from phones.calls import CallPolicy
 from phones.effects import Called, Changed, Effect, Heard, MediaIn, MediaOut, Sink, Subscribed, Transmit
 from phones.net import Alarm, Clock, Datagrams, Endpoint, Receive, Streams
 from phones.net_flow import Flow
+from phones.personality import ORDINARY, Personality
 from phones.phone import Identity, Phone, Refusals
 from phones.sip.message import Address
 from phones.sip.transport import Transport
@@ -373,6 +374,7 @@ class Fleet:
         refusals: Refusals | None = None,
         tone: int = 400,
         transport: Transport = Transport.UDP,
+        personality: Personality = ORDINARY,
     ) -> RunningPhone:
         """Put a phone on the wire, not yet registered. Raises OSError when no address can be opened.
 
@@ -390,6 +392,7 @@ class Fleet:
                 media=media,
                 tone=tone,
                 transport=transport,
+                personality=personality,
             )
 
         running = RunningPhone(name, make, transport, self)

@@ -8,13 +8,11 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from phones.effects import Effect, Kind, Transmit
+from phones.personality import ORDINARY, Personality
 from phones.sip.dialog import Dialog
 from phones.sip.message import Address, response
 from phones.sip.transactions import MAGIC, AckFor, Answer, Incoming, Output, Send, TimedOut, TransactionLayer
 from phones.sip.transport import Transport
-
-USER_AGENT = "ringproof (simulated phone)"
-"""Never contains `SIPp`: Kazoo 4.3 exempts that from NAT pings."""
 
 SPOKEN = ("INVITE", "ACK", "BYE", "CANCEL", "NOTIFY", "OPTIONS")
 ALLOW = ", ".join(SPOKEN)
@@ -69,8 +67,10 @@ class Line:
         rng: random.Random,
         call_id_prefix: str = "",
         transport: Transport = Transport.UDP,
+        personality: Personality = ORDINARY,
     ) -> None:
         self.identity = identity
+        self.personality = personality
         self.local = local
         self.edge = edge
         self.transport = transport
@@ -133,7 +133,7 @@ class Line:
     ) -> None:
         """Answer a request; To gets `to_tag`, or one of its own. A body is SDP."""
         message = incoming.message
-        more = [("User-Agent", USER_AGENT)]
+        more = [("User-Agent", self.personality.agent)]
         if 200 <= status < 300 or (message.method == "INVITE" and 100 < status < 200):
             more.append(("Contact", f"<{self.contact}>"))
         if status in (200, 405, 501):

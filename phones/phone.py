@@ -14,6 +14,8 @@ from phones.calls import CallPolicy, Calls, NoSuchCall
 from phones.effects import Effect, Heard, Kind, MediaIn, Transmit
 from phones.line import SPOKEN, Identity, Line, Refusals, format_address
 from phones.objections import objection
+from phones.personality import ORDINARY, Personality
+from phones.rebooting import Rebooting
 from phones.recovery import Recovery
 from phones.registering import Registering
 from phones.sip.dialog import tag_of
@@ -71,16 +73,27 @@ class Phone:
         media: Callable[[], Address] = _no_media,
         tone: int = 400,
         transport: Transport = Transport.UDP,
+        personality: Personality = ORDINARY,
     ) -> None:
         self.identity = identity
         self.refusals: dict[str, int | None] = dict(refusals or {})
-        self._line = Line(identity, local=local, edge=edge, rng=rng, call_id_prefix=call_id_prefix, transport=transport)
+        self.personality = personality
+        self._line = Line(
+            identity,
+            local=local,
+            edge=edge,
+            rng=rng,
+            call_id_prefix=call_id_prefix,
+            transport=transport,
+            personality=personality,
+        )
         self._left: dict[Address, TransactionLayer] = {}
         self._misses: dict[tuple[str, str], int] = {}
         self._moving = False
         self._registering = Registering(self._line)
         self.calls = Calls(self._line, media, tone)
         self.subscriptions = Subscriptions(self._line)
+        self._rebooting = Rebooting(self._registering, self.forget, personality.reboot_s)
         self._recovery = Recovery(self._line, self._registering, self.subscriptions)
 
     def __repr__(self) -> str:
@@ -217,6 +230,7 @@ class Phone:
             self.calls.next_deadline(),
             self.subscriptions.next_deadline(),
             self._recovery.deadline,
+            self._rebooting.deadline,
         ]
         known = [deadline for deadline in deadlines if deadline is not None and deadline != _NEVER]
         return min(known, default=None)
@@ -231,7 +245,8 @@ class Phone:
         self.calls.handle_timer(now)
         self.subscriptions.handle_timer(now)
         self._recovery.handle_timer(now)
-        self._recovery.note(now)
+        self._rebooting.handle_timer(now)
+        self._settle(now)
 
     def take(self) -> list[Effect]:
         """Drain the effects, in order."""
@@ -247,6 +262,7 @@ class Phone:
 
     def _settle(self, now: float) -> None:
         self._arrive(now)
+        self._rebooting.note(now)
         self._recovery.note(now)
 
     def _arrive(self, now: float) -> None:
@@ -275,6 +291,9 @@ class Phone:
         elif message.method == "NOTIFY":
             if self.subscriptions.notify(incoming, now, forget=forget):
                 return
+            if package_of(message.get("event") or "") == "check-sync" and not tag_of(message.get("to") or ""):
+                self._check_sync(incoming, now, forget)
+                return
             status = self._unmatched_notify(message)
         elif message.method == "OPTIONS":
             status = 200
@@ -282,6 +301,15 @@ class Phone:
             status = 405 if message.method in _KNOWN else 501
         if status is not None:
             self._line.respond(incoming, status, now)
+
+    def _check_sync(self, incoming: Incoming, now: float, forget: bool) -> None:
+        """Answer as this kind of phone does, and reboot if that is what it makes of a check-sync that it takes."""
+        status = self.personality.check_sync
+        if status is not None:
+            self._line.respond(incoming, status, now)
+        taken = status is not None and status < 300 and not forget
+        if taken and self.personality.reboots.follows(incoming.message.get("event") or ""):
+            self._rebooting.begin(now)
 
     def _unmatched_notify(self, message: Message) -> int:
         """481 where a subscription is meant that we have not (RFC 6665 4.1.3); what comes uninvited is welcome.

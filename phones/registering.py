@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from phones.effects import Changed
-from phones.line import ALLOW, IN_TROUBLE, USER_AGENT, Line
+from phones.line import ALLOW, IN_TROUBLE, Line
 from phones.negotiation import Negotiation, seconds
 from phones.registration import REGISTRATION
 from phones.sip.index import Message
@@ -25,7 +25,7 @@ def _register_packet(authorized: bool) -> SIPRequest:
         ("To", f"<{hole('aor')}>"),
         ("Call-ID", hole("call_id")),
         ("CSeq", f"{hole('cseq')} REGISTER"),
-        ("User-Agent", USER_AGENT),
+        ("User-Agent", hole("agent")),
         ("Allow", ALLOW),
         ("Contact", hole("contact")),
         ("Expires", hole("expires")),
@@ -48,7 +48,7 @@ class Registering:
         self._tag = line.token()
         self._negotiation = Negotiation(line.identity, line.token)
         self._cseq = 0
-        self._expires = 600
+        self._expires = line.personality.expires
         self._granted = 0
         self._refreshing = True
         self._key = ""
@@ -74,6 +74,11 @@ class Registering:
         self._expires = self._expires if expires is None else expires
         self._refreshing = refresh
         self.fire("register", now)
+
+    def begin_anew(self) -> None:
+        """Go on in another Call-ID, as a phone does that has been switched on."""
+        self._call_id, self._tag, self._cseq = self._line.new_call_id(), self._line.token(), 0
+        self._negotiation = Negotiation(self._line.identity, self._line.token)
 
     def fire(self, wish: str, now: float) -> None:
         """Take a wish or a timer: whatever comes of it begins to count its tries anew."""
@@ -165,6 +170,7 @@ class Registering:
             "tag": self._tag,
             "call_id": self._call_id,
             "cseq": str(self._cseq),
+            "agent": line.personality.agent,
             "contact": f"<{line.contact}>",
             "expires": str(expires),
             "registrar": registrar,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from phones.effects import Subscribed, Watching
-from phones.line import ALLOW, IN_TROUBLE, USER_AGENT, Line
+from phones.line import ALLOW, IN_TROUBLE, Line
 from phones.negotiation import Negotiation, seconds
 from phones.sip.dialog import Dialog, tag_of
 from phones.sip.index import Message
@@ -256,7 +256,7 @@ class Subscription:
         line = self._line
         uri = self.presentity if self._dialog is None else self._dialog.target
         headers = [
-            ("User-Agent", USER_AGENT),
+            ("User-Agent", self._line.personality.agent),
             ("Allow", ALLOW),
             ("Contact", f"<{line.contact}>"),
             ("Event", self.event),
