@@ -76,6 +76,8 @@ class LocalPart:
                 raise _no_address(self._plan, error) from error
             if error is not None:
                 raise error
+        if self._record is not None:
+            self._record.flush()
         return self.swarm.figures()
 
     def settled(self) -> None:

@@ -33,26 +33,42 @@ class Clock(Protocol):
 
 
 class Alarm:
-    """The one timer of a sans-IO machine: rings at its next deadline, wherever that moves."""
+    """The one timer of a sans-IO machine: rings at its next deadline, wherever that moves.
+
+    Deadlines mostly move away. A pending call that comes too early is then left alone and made anew when it comes: that
+    costs less than to cancel and replace it each time.
+    """
+
+    __slots__ = ("_clock", "_deadline", "_pending", "_ring", "_when")
 
     def __init__(self, clock: Clock, ring: Callable[[], None]) -> None:
         self._clock = clock
         self._ring = ring
-        self._pending: tuple[float, Timer] | None = None
+        self._deadline: float | None = None
+        self._pending: Timer | None = None
+        self._when = 0.0
 
     def set(self, deadline: float | None) -> None:
         """Ring at `deadline` (seconds of the clock) and at no other time; None is never."""
-        if self._pending is not None:
-            if self._pending[0] == deadline:
+        self._deadline = deadline
+        pending = self._pending
+        if pending is not None:
+            if deadline is not None and self._when <= deadline:
                 return
-            self._pending[1].cancel()
+            pending.cancel()
             self._pending = None
         if deadline is not None:
-            self._pending = (deadline, self._clock.call_at(deadline, self._due))
+            self._when = deadline
+            self._pending = self._clock.call_at(deadline, self._due)
 
     def _due(self) -> None:
         self._pending = None
-        self._ring()
+        deadline = self._deadline
+        if deadline is not None and deadline > self._when:
+            self.set(deadline)
+        elif deadline is not None:
+            self._deadline = None
+            self._ring()
 
 
 class Endpoint(Protocol):

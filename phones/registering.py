@@ -9,15 +9,15 @@ from phones.line import ALLOW, IN_TROUBLE, Line
 from phones.negotiation import Negotiation, seconds
 from phones.registration import REGISTRATION
 from phones.sip.index import Message
-from phones.sip.layers import SIPRequest
 from phones.sip.machine import Machine
+from phones.sip.message import request
 from phones.sip.template import Template, hole
 from phones.sip.transactions import AckFor, Answer, TimedOut
 
 _EXPIRES = re.compile(r";\s*expires\s*=\s*\"?([0-9]+)", re.IGNORECASE)
 
 
-def _register_packet(authorized: bool) -> SIPRequest:
+def _form(authorized: bool) -> Template:
     headers = [
         ("Via", hole("via")),
         ("Max-Forwards", "70"),
@@ -32,11 +32,21 @@ def _register_packet(authorized: bool) -> SIPRequest:
     ]
     if authorized:
         headers.append((hole("authorization_header"), hole("authorization")))
-    return SIPRequest(method="REGISTER", uri=hole("registrar"), headers=headers)
+    return Template(request("REGISTER", hole("registrar"), headers))
 
 
-_REGISTER = Template(_register_packet(authorized=False))
-_REGISTER_AUTHORIZED = Template(_register_packet(authorized=True))
+_REGISTER = _form(authorized=False)
+_REGISTER_AUTHORIZED = _form(authorized=True)
+
+
+def _has(value: str, contact: str) -> bool:
+    """Whether `contact` stands in a value, and is not only the beginning of one with a longer port."""
+    at = value.find(contact)
+    while at >= 0:
+        if not "0" <= value[at + len(contact) :][:1] <= "9":
+            return True
+        at = value.find(contact, at + 1)
+    return False
 
 
 class Registering:
@@ -120,11 +130,11 @@ class Registering:
 
     def _granted_by(self, message: Message) -> int:
         """Seconds granted to our Contact: its expires parameter, else the Expires header (RFC 3261 10.3)."""
-        ours = re.compile(re.escape(self._line.contact) + r"(?![0-9])")
+        ours = self._line.contact
         granted = None
         for line in message.all("contact"):
             for value in line.split(","):
-                if ours.search(value) and (match := _EXPIRES.search(value)):
+                if _has(value, ours) and (match := _EXPIRES.search(value)):
                     granted = seconds(match[1])
         if granted is None:
             granted = seconds(message.get("expires"))

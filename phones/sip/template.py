@@ -1,4 +1,4 @@
-"""Requests built once as scapy layers and compiled to bytes with holes.
+"""Requests built once, as bytes or as scapy layers, with holes that are filled for each message.
 
 A scapy packet per message costs many times what the rest of a phone does; a template costs it once.
 """
@@ -6,8 +6,7 @@ A scapy packet per message costs many times what the rest of a phone does; a tem
 from __future__ import annotations
 
 import re
-
-from phones.sip.layers import SIPRequest
+from typing import SupportsBytes
 
 _HOLE = re.compile(r"\x00(\w+)\x00")
 
@@ -22,7 +21,7 @@ class Template:
 
     __slots__ = ("_form",)
 
-    def __init__(self, packet: SIPRequest) -> None:
+    def __init__(self, packet: SupportsBytes) -> None:
         text = bytes(packet).decode("utf-8", "surrogateescape").replace("%", "%%")
         self._form = _HOLE.sub(r"%(\1)s", text)
 
