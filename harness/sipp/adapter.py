@@ -128,15 +128,12 @@ def start(commands: list[str], folder: Path) -> Any:
 
 
 def _runner_type() -> Any:
-    launch = pysipp().launch
+    """pysipp's runner, which signals without the logging call that Python has deprecated."""
 
-    class Runner(launch.PopenRunner):  # type: ignore[misc, name-defined]
-        """Signals without the logging call that Python has deprecated."""
+    def signal_all(runner: Any, number: int) -> dict[str, subprocess.Popen[bytes]]:
+        signalled = dict(runner.iterprocs())
+        for process in signalled.values():
+            process.send_signal(number)
+        return signalled
 
-        def _signalall(self, signum: int) -> Any:
-            signalled = dict(self.iterprocs())
-            for process in signalled.values():
-                process.send_signal(signum)
-            return signalled
-
-    return Runner
+    return type("Runner", (pysipp().launch.PopenRunner,), {"_signalall": signal_all})

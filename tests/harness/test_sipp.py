@@ -91,7 +91,7 @@ def test_it_is_imported_and_nothing_else_changes(library: Path) -> None:
     assert pluggy.PluginManager is manager
     assert {name: sys.modules.get(name) for name in before} == before
     with pytest.raises(TypeError):
-        pluggy.PluginManager("x", implprefix="x")  # type: ignore[call-arg]
+        vars(pluggy)["PluginManager"]("x", implprefix="x")
     assert adapter.pysipp() is module
 
 
