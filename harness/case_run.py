@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import random
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ from harness.personality import personality_of
 from harness.phone_steps import PhoneSteps, policy_of
 from harness.ports import ApiAnswer, ApiFailure
 from harness.recorder import CaseRecorder, RunRecorder
+from harness.request_parts import body_of, reply_spec
 from harness.scenario import PhoneSpec, set_up_order
 from harness.step_facts import clauses_of
 from harness.steps import (
@@ -40,7 +40,6 @@ from harness.steps import (
     Parallel,
     Register,
     Registering,
-    Reply,
     Request,
     Reset,
     Send,
@@ -534,9 +533,9 @@ class CaseRun:
         identifier = self._api.identifier(at.number)
         variables["request_id"] = identifier
         if step.reply is not None:
-            self._claim(at, "reply", _reply_spec(step.reply, identifier, variables))
+            self._claim(at, "reply", reply_spec(step.reply, identifier, variables))
         url = self._api.url(path)
-        body = _body(step, variables)
+        body = body_of(step, variables)
 
         async def exchange() -> ApiAnswer:
             for _ in range(step.times - 1):
@@ -581,25 +580,3 @@ class CaseRun:
             # PUT on an account makes one below it, PUT on a collection one of its items
             where = "accounts" if len(rest) == 2 else "/".join(rest)
             self._tenancy.adopt(f"/v2/{where}/{document['id']}", token or (own.token if own else ""))
-
-
-def _reply_spec(wanted: Reply, identifier: str, variables: dict[str, Any]) -> dict[str, Any]:
-    status = wanted.status if isinstance(wanted.status, list) else [wanted.status] if wanted.status else []
-    return {
-        "id": identifier,
-        "status": status,
-        "json": templates.fill(wanted.content, variables),
-        "headers": templates.fill(wanted.headers, variables),
-        "body": templates.fill(wanted.body, variables),
-    }
-
-
-def _body(step: Request, variables: dict[str, Any]) -> bytes | None:
-    given = step.model_fields_set
-    if "body" in given and step.body is not None:
-        return str(templates.fill(step.body, variables)).encode("utf-8", "surrogateescape")
-    if "envelope" in given:
-        return json.dumps(templates.fill(step.envelope, variables)).encode()
-    if "data" in given:
-        return json.dumps({"data": templates.fill(step.data, variables)}).encode()
-    return None
