@@ -94,7 +94,8 @@ class RecordWriter:
 
     def write(self, kind: str, t: float, **fields: Any) -> Event:
         """Append one event and return it as it was written."""
-        return self._append({"n": self._number, "t": round(t, 6), "kind": kind, **fields}, b"")
+        event = {"n": self._number, "t": round(t, 6), "kind": kind, **fields}
+        return self._append(self._masked_event(event), b"")
 
     def message(self, t: float, data: bytes, *, kind: str = "message", **fields: Any) -> Event:
         """Append a `message` or `media` event and its bytes."""
@@ -112,15 +113,12 @@ class RecordWriter:
             first = masked[: end if 0 <= end <= 200 else 200]
             # of what is masked already: cut off, a secret would not be known again
             event["first"] = first.decode("utf-8", "replace")
-        return self._put_event(event, masked)
-
-    def _append(self, event: Event, data: bytes) -> Event:
-        return self._put_event(self._masked_event(event), data)
+        return self._append(event, masked)
 
     def _masked_event(self, event: Event) -> Event:
         return {key: value if key in _OURS else self._masked(value) for key, value in event.items()}
 
-    def _put_event(self, event: Event, data: bytes) -> Event:
+    def _append(self, event: Event, data: bytes) -> Event:
         self._put(self._events, _line(event).encode("ascii"))
         self._number += 1
         if self._consume is not None:
