@@ -31,7 +31,7 @@ class FleetRecord:
 
     def heard(self, phone: str, heard: Heard, now: float) -> None:
         """A datagram arrived."""
-        self._writer.message(
+        self._writer.datagram(
             now - self._origin,
             heard.data,
             case=_CASE,
@@ -41,11 +41,12 @@ class FleetRecord:
             contact=heard.contact,
             local=format_address(heard.local),
             remote=format_address(heard.source),
+            transport=heard.transport.value,
         )
 
     def sent(self, phone: str, sent: Transmit, local: Address, now: float) -> None:
         """A datagram was sent."""
-        self._writer.message(
+        self._writer.datagram(
             now - self._origin,
             sent.data,
             case=_CASE,
@@ -55,6 +56,7 @@ class FleetRecord:
             contact="current",
             local=format_address(local),
             remote=format_address(sent.remote),
+            transport=sent.transport.value,
         )
 
     def changed(self, phone: str, changed: Changed, contact: Address, now: float) -> None:

@@ -23,6 +23,8 @@ class RunningPhone:
     What it is told to do with calls is about the newest call that this fits; NoSuchCall is raised when there is none.
     """
 
+    __slots__ = ("_alarm", "_current", "_fleet", "_former", "_rtp", "_waiting", "_watchers", "name", "phone")
+
     def __init__(
         self, name: str, make: Callable[[Address, Callable[[], Address]], Phone], transport: Transport, fleet: Fleet
     ):
@@ -30,41 +32,42 @@ class RunningPhone:
         self._fleet = fleet
         self._rtp: Endpoint | None = None
         self._current = self._open(transport)
-        self._endpoints = [self._current]
+        # what most phones of a fleet never need is made when it is needed
+        self._former: list[Endpoint] | None = None
         self.phone = make(fleet.named(self._current), self._rtp_address)
         self._alarm = Alarm(fleet.clock, self._tick)
-        self._waiting: list[asyncio.Future[Changed]] = []
-        self._watchers: dict[tuple[str, str], list[asyncio.Future[Subscribed]]] = {}
+        self._waiting: list[asyncio.Future[Changed]] | None = None
+        self._watchers: dict[tuple[str, str], list[asyncio.Future[Subscribed]]] | None = None
 
     def _open(self, transport: Transport) -> Endpoint:
         """A place to be at: an address for datagrams, or a way to the edge. Raises OSError."""
+        place = _Place(self)
+        place.endpoint = self._fleet.open(place.received, transport, place.lost if transport.reliable else None)
+        return place.endpoint
+
+    def received(self, data: bytes, source: Address, endpoint: Endpoint) -> None:
+        """Hand a datagram to the phone and carry out what follows."""
         fleet = self._fleet
-        place: list[Endpoint] = []
+        now = fleet.clock.time()
+        if not self.phone.transport.reliable and not fleet.talks_to(source):
+            contact: Literal["current", "former"] = "current" if endpoint is self._current else "former"
+            heard = Heard(data, source, fleet.named(endpoint), "foreign", contact, None)
+            fleet.sink.heard(self.name, heard, now)
+            return
+        self.phone.receive(data, source, fleet.named(endpoint), now)
+        self._carry_out(now)
 
-        def received(data: bytes, source: Address) -> None:
-            now = fleet.clock.time()
-            if not transport.reliable and not fleet.talks_to(source):
-                contact: Literal["current", "former"] = "current" if place[0] is self._current else "former"
-                heard = Heard(data, source, fleet.named(place[0]), "foreign", contact, None)
-                fleet.sink.heard(self.name, heard, now)
-                return
-            self.phone.receive(data, source, fleet.named(place[0]), now)
+    def lost(self, reason: str, endpoint: Endpoint) -> None:
+        """A connection is gone; what happens to a place that the phone has left is no loss."""
+        if endpoint is self._current:
+            now = self._fleet.clock.time()
+            self.phone.disconnected(reason, now)
             self._carry_out(now)
-
-        def lost(reason: str) -> None:
-            # what happens to a place that the phone has left is no loss
-            if place[0] is self._current:
-                now = fleet.clock.time()
-                self.phone.disconnected(reason, now)
-                self._carry_out(now)
-
-        place.append(fleet.open(received, transport, lost))
-        return place[0]
 
     @property
     def addresses(self) -> list[Address]:
         """Where it is, and has been."""
-        return [endpoint.local for endpoint in self._endpoints]
+        return [endpoint.local for endpoint in (*(self._former or ()), self._current)]
 
     @property
     def _local(self) -> Address:
@@ -95,11 +98,13 @@ class RunningPhone:
                 sink.heard(self.name, effect, now)
             case Changed():
                 sink.changed(self.name, effect, self._local, now)
-                waiting, self._waiting = self._waiting, []
-                _resolve(waiting, effect)
+                if waiting := self._waiting:
+                    self._waiting = None
+                    _resolve(waiting, effect)
             case Subscribed():
                 sink.subscribed(self.name, effect, now)
-                _resolve(self._watchers.pop((effect.presentity, effect.event), []), effect)
+                if self._watchers:
+                    _resolve(self._watchers.pop((effect.presentity, effect.event), []), effect)
             case Called():
                 sink.called(self.name, effect, now)
             case MediaIn():
@@ -117,7 +122,7 @@ class RunningPhone:
     async def _outcome(self) -> Changed:
         """The next change of the registration."""
         waiting: asyncio.Future[Changed] = asyncio.get_running_loop().create_future()
-        self._waiting.append(waiting)
+        self._waiting = [*(self._waiting or ()), waiting]
         self._carry_out(self._fleet.clock.time())
         return await waiting
 
@@ -176,8 +181,8 @@ class RunningPhone:
 
     async def move(self) -> Changed:
         """Go to a new address and register from there. The old one stays open, silent and recorded."""
-        self._current = self._open(self.phone.transport)
-        self._endpoints.append(self._current)
+        left, self._current = self._current, self._open(self.phone.transport)
+        self._former = [*(self._former or ()), left]
         self.phone.move(self._local, self._fleet.clock.time())
         return await self._outcome()
 
@@ -208,6 +213,7 @@ class RunningPhone:
         """The next change of a subscription after which nothing more is on its way."""
         while True:
             waiting: asyncio.Future[Subscribed] = asyncio.get_running_loop().create_future()
+            self._watchers = self._watchers or {}
             self._watchers.setdefault((presentity, event), []).append(waiting)
             self._carry_out(self._fleet.clock.time())
             changed = await waiting
@@ -299,10 +305,27 @@ class RunningPhone:
     def close(self) -> None:
         """Leave the wire without a word."""
         self._alarm.set(None)
-        for endpoint in self._endpoints:
+        for endpoint in (*(self._former or ()), self._current):
             endpoint.close()
         if self._rtp is not None:
             self._rtp.close()
+
+
+class _Place:
+    """Where a phone is or was: tells it what happens there."""
+
+    __slots__ = ("_phone", "endpoint")
+
+    endpoint: Endpoint
+
+    def __init__(self, phone: RunningPhone) -> None:
+        self._phone = phone
+
+    def received(self, data: bytes, source: Address) -> None:
+        self._phone.received(data, source, self.endpoint)
+
+    def lost(self, reason: str) -> None:
+        self._phone.lost(reason, self.endpoint)
 
 
 Outcome = TypeVar("Outcome", Changed, Subscribed)

@@ -39,6 +39,8 @@ class Identity:
     @property
     def user(self) -> str:
         """The username as it stands in a URI, escaped (RFC 3261 25.1)."""
+        if self.username.isascii() and self.username.isalnum():
+            return self.username
         return quote(self.username, safe="-_.!~*'()&=+$,;?/", errors="surrogateescape")
 
 
@@ -57,6 +59,19 @@ Listener = Callable[[Answer | TimedOut | AckFor, float], None]
 
 class Line:
     """The way of one phone to its edge. Its parts make requests and give answers here, and leave effects."""
+
+    __slots__ = (
+        "_listeners",
+        "_prefix",
+        "_rng",
+        "edge",
+        "effects",
+        "identity",
+        "local",
+        "personality",
+        "transactions",
+        "transport",
+    )
 
     def __init__(
         self,
@@ -172,6 +187,9 @@ class Line:
             and (output.message.status >= 300 or (output.message.status >= 200 and output.message.method != "INVITE"))
         ):
             self._listeners.pop(output.key, None)
+            if not self._listeners:
+                # an emptied dictionary keeps its room
+                self._listeners = {}
         if listener is not None:
             listener(output, now)
 

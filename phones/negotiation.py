@@ -36,6 +36,8 @@ def _readable_challenge(message: Message) -> Challenge | None:
 class Negotiation:
     """The tries of one request after the other, as long as they share a challenge."""
 
+    __slots__ = ("_attempts", "_challenge", "_header", "_identity", "_nonce_count", "_token")
+
     def __init__(self, identity: Identity, token: Callable[[], str]) -> None:
         self._identity = identity
         self._token = token

@@ -134,6 +134,8 @@ def bound(host: str, port: int, kind: socket.SocketKind) -> socket.socket:
 
 
 class _SocketEndpoint:
+    __slots__ = ("_loop", "_receive", "_sock", "local")
+
     def __init__(self, sock: socket.socket, receive: Receive, loop: asyncio.AbstractEventLoop) -> None:
         self._sock = sock
         self._receive = receive

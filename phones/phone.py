@@ -38,16 +38,19 @@ __all__ = ["CallPolicy", "Identity", "NoSuchCall", "Phone", "Refusals", "format_
 
 _KNOWN = (*SPOKEN, "REGISTER", "SUBSCRIBE", "MESSAGE", "INFO", "UPDATE", "REFER", "PRACK", "PUBLISH")
 _NEVER = float("inf")
+_NEW = (Incoming, AckFor, Answer)
+_TOLD = (Answer, TimedOut, AckFor)
 
 
 def _kind(outputs: Sequence[Output]) -> Kind:
     """What a datagram was to the transactions: passed up, absorbed as a repetition, or part of none."""
-    if any(isinstance(output, Stray) for output in outputs):
-        return "stray"
+    kind: Kind = "retransmission"
     for output in outputs:
-        if isinstance(output, Incoming | AckFor) or (isinstance(output, Answer) and not output.repeated):
-            return "new"
-    return "retransmission"
+        if isinstance(output, Stray):
+            return "stray"
+        if isinstance(output, _NEW) and not (isinstance(output, Answer) and output.repeated):
+            kind = "new"
+    return kind
 
 
 def _no_media() -> Address:
@@ -60,6 +63,11 @@ class Phone:
     `call_id_prefix` begins every Call-ID that the phone makes, so that logs can be searched for it. `media` tells
     the RTP address, and is asked when a call needs one; `tone` is what the phone says there, in Hz.
     """
+
+    __slots__ = (
+        "_calls", "_left", "_line", "_media", "_misses", "_moving", "_rebooting", "_recovery", "_refusals",
+        "_registering", "_subscriptions", "_tone", "identity", "personality",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -76,8 +84,9 @@ class Phone:
         personality: Personality = ORDINARY,
     ) -> None:
         self.identity = identity
-        self.refusals: dict[str, int | None] = dict(refusals or {})
         self.personality = personality
+        # parts that most of many phones never need are made when they are
+        self._refusals: dict[str, int | None] | None = dict(refusals) if refusals else None
         self._line = Line(
             identity,
             local=local,
@@ -87,17 +96,40 @@ class Phone:
             transport=transport,
             personality=personality,
         )
-        self._left: dict[Address, TransactionLayer] = {}
-        self._misses: dict[tuple[str, str], int] = {}
+        self._left: dict[Address, TransactionLayer] | None = None
+        self._misses: dict[tuple[str, str], int] | None = None
         self._moving = False
         self._registering = Registering(self._line)
-        self.calls = Calls(self._line, media, tone)
-        self.subscriptions = Subscriptions(self._line)
+        self._media = media
+        self._tone = tone
+        self._calls: Calls | None = None
+        self._subscriptions: Subscriptions | None = None
         self._rebooting = Rebooting(self._registering, self.forget, personality.reboot_s)
-        self._recovery = Recovery(self._line, self._registering, self.subscriptions)
+        self._recovery = Recovery(self._line, self._registering)
 
     def __repr__(self) -> str:
         return f"<Phone {self.identity.aor} at {format_address(self.local)} {self.state}>"
+
+    @property
+    def calls(self) -> Calls:
+        """Its calls."""
+        if self._calls is None:
+            self._calls = Calls(self._line, self._media, self._tone)
+        return self._calls
+
+    @property
+    def subscriptions(self) -> Subscriptions:
+        """What it watches."""
+        if self._subscriptions is None:
+            self._subscriptions = self._recovery.subscriptions = Subscriptions(self._line)
+        return self._subscriptions
+
+    @property
+    def refusals(self) -> dict[str, int | None]:
+        """Method to the status that the phone answers with, whatever it would say else; None for no answer."""
+        if self._refusals is None:
+            self._refusals = {}
+        return self._refusals
 
     @property
     def local(self) -> Address:
@@ -146,19 +178,24 @@ class Phone:
         refreshed from the new one as soon as it is registered, and end with a registration that fails.
         """
         if local != self.local:
-            self.calls.lose("moved", now)
+            if self._calls is not None:
+                self._calls.lose("moved", now)
             former = self.local
+            self._left = self._left or {}
             self._left[former] = self._line.leave(local)
             self._moving = True
         self._registering.fire("move", now)
 
     def forget(self, now: float) -> None:
         """Lose all calls and subscriptions as if power had failed: nothing is sent, and nobody is told."""
-        self.calls.lose("forgotten", now)
-        self.subscriptions.wish("lose", now, "forgotten")
+        if self._calls is not None:
+            self._calls.lose("forgotten", now)
+        if self._subscriptions is not None:
+            self._subscriptions.wish("lose", now, "forgotten")
 
     def miss(self, method: str, count: int = 1, event: str = "") -> None:
         """Answer the next `count` new requests of `method` as usual, and then forget them; with `event` only those."""
+        self._misses = self._misses or {}
         self._misses[method, package_of(event)] = count
 
     def send(self, data: bytes, remote: Address | None = None) -> None:
@@ -182,13 +219,18 @@ class Phone:
             return
         if former:
             # a phone that has left an address is not there to answer; what still arrives is only recorded
+            self._left = self._left or {}
             left = self._left.setdefault(local, self._line.new_transactions())
             left.receive(message, source, now)
             self._hear(data, source, local, _kind(left.take()), message)
             return
         self._line.transactions.receive(message, source, now)
         outputs = self._line.transactions.take()
-        forget = any(isinstance(output, Incoming) for output in outputs) and self._takes_miss(message)
+        forget = (
+            self._misses is not None
+            and any(isinstance(output, Incoming) for output in outputs)
+            and self._takes_miss(message)
+        )
         self._hear(data, source, local, "missed" if forget else _kind(outputs), message)
         self._process(outputs, now, forget=forget)
         self._settle(now)
@@ -209,6 +251,8 @@ class Phone:
         self._line.effects.append(MediaIn(data, source, local))
 
     def _takes_miss(self, message: Message) -> bool:
+        if not self._misses:
+            return False
         for key in ((message.method, package_of(message.get("event") or "")), (message.method, "")):
             if left := self._misses.get(key, 0):
                 self._misses[key] = left - 1
@@ -224,16 +268,18 @@ class Phone:
 
     def next_deadline(self) -> float | None:
         """When `handle_timer` has to be called next, in seconds of the caller's clock, or None."""
-        deadlines = [
-            self._line.transactions.next_deadline(),
+        at = self._line.transactions.next_deadline()
+        earliest = _NEVER if at is None else at
+        for deadline in (
             self._registering.machine.next_deadline(),
-            self.calls.next_deadline(),
-            self.subscriptions.next_deadline(),
             self._recovery.deadline,
             self._rebooting.deadline,
-        ]
-        known = [deadline for deadline in deadlines if deadline is not None and deadline != _NEVER]
-        return min(known, default=None)
+            None if self._calls is None else self._calls.next_deadline(),
+            None if self._subscriptions is None else self._subscriptions.next_deadline(),
+        ):
+            if deadline is not None and deadline < earliest:
+                earliest = deadline
+        return None if earliest == _NEVER else earliest
 
     def handle_timer(self, now: float) -> None:
         """Fire what is due at `now`."""
@@ -242,8 +288,10 @@ class Phone:
         while (event := self._registering.machine.due(now)) is not None:
             self._registering.fire(event, now)
         self._arrive(now)
-        self.calls.handle_timer(now)
-        self.subscriptions.handle_timer(now)
+        if self._calls is not None:
+            self._calls.handle_timer(now)
+        if self._subscriptions is not None:
+            self._subscriptions.handle_timer(now)
         self._recovery.handle_timer(now)
         self._rebooting.handle_timer(now)
         self._settle(now)
@@ -257,7 +305,7 @@ class Phone:
         for output in self._line.carry(outputs):
             if isinstance(output, Incoming):
                 self._answer(output, now, forget)
-            elif isinstance(output, Answer | TimedOut | AckFor):
+            elif isinstance(output, _TOLD):
                 self._line.tell(output, now)
 
     def _settle(self, now: float) -> None:
@@ -277,8 +325,8 @@ class Phone:
         if refused := objection(message):
             self._line.respond(incoming, refused[0], now, headers=refused[1])
             return
-        if message.method in self.refusals:
-            status = self.refusals[message.method]
+        if self._refusals and message.method in self._refusals:
+            status = self._refusals[message.method]
         elif message.method == "INVITE":
             self.calls.invite(incoming, now, forget=forget)
             return
@@ -289,7 +337,7 @@ class Phone:
             self.calls.cancel_received(incoming, now, forget=forget)
             return
         elif message.method == "NOTIFY":
-            if self.subscriptions.notify(incoming, now, forget=forget):
+            if self._subscriptions is not None and self._subscriptions.notify(incoming, now, forget=forget):
                 return
             if package_of(message.get("event") or "") == "check-sync" and not tag_of(message.get("to") or ""):
                 self._check_sync(incoming, now, forget)
@@ -317,6 +365,6 @@ class Phone:
         A NOTIFY within a call belongs to nothing that we follow (FreeSWITCH sends `talk` there).
         """
         if tag_of(message.get("to") or ""):
-            return 200 if self.calls.has(message) else 481
+            return 200 if self._calls is not None and self._calls.has(message) else 481
         # a message-summary comes from Kazoo after each first registration without being asked for
         return 481 if package_of(message.get("event") or "") in CONTENT_TYPES.keys() - {"message-summary"} else 200

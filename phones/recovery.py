@@ -13,10 +13,14 @@ _LONGEST_S = 30.0
 class Recovery:
     """Brings back what a phone had and lost without wanting to: its registration first, then what it watched."""
 
-    def __init__(self, line: Line, registering: Registering, subscriptions: Subscriptions) -> None:
+    __slots__ = ("_attempts", "_line", "_registering", "_returning", "deadline", "subscriptions")
+
+    def __init__(self, line: Line, registering: Registering) -> None:
         self._line = line
         self._registering = registering
-        self._subscriptions = subscriptions
+        self.subscriptions: Subscriptions | None = None
+        """What the phone watches, once it has watched anything."""
+
         self._attempts = 0
         self._returning = False
         self.deadline: float | None = None
@@ -25,7 +29,8 @@ class Recovery:
     def disconnected(self) -> None:
         """The way to the edge is gone, and with it all that the edge knows by it."""
         self._registering.lapse()
-        self._subscriptions.lapse()
+        if self.subscriptions is not None:
+            self.subscriptions.lapse()
 
     def note(self, now: float) -> None:
         """Look what is lost. To be called after everything that happens."""
@@ -33,14 +38,14 @@ class Recovery:
             return
         if self._returning and not self._registering.lapsed:
             self._returning = False
-            self._subscriptions.recover(now)
-        elif self._registering.lapsed or self._subscriptions.lapsed:
+            self._recover(now)
+        elif self._registering.lapsed or (self.subscriptions is not None and self.subscriptions.lapsed):
             self._returning = False
             # between half of it and all: phones that fell together do not rise together
             wait = min(_LONGEST_S, _FIRST_S * 2.0 ** min(self._attempts, 10))
             self._attempts += 1
             self.deadline = now + wait * (0.5 + self._line.number(16) / 2**17)
-        elif self._attempts and self._subscriptions.settled:
+        elif self._attempts and (self.subscriptions is None or self.subscriptions.settled):
             self._attempts = 0
 
     def handle_timer(self, now: float) -> None:
@@ -52,4 +57,8 @@ class Recovery:
             self._returning = True
             self._registering.fire("register", now)
         else:
-            self._subscriptions.recover(now)
+            self._recover(now)
+
+    def _recover(self, now: float) -> None:
+        if self.subscriptions is not None:
+            self.subscriptions.recover(now)

@@ -9,7 +9,7 @@ from phones.line import ALLOW, IN_TROUBLE, Line
 from phones.negotiation import Negotiation, seconds
 from phones.registration import REGISTRATION
 from phones.sip.index import Message
-from phones.sip.machine import Machine
+from phones.sip.machine import Duration, Machine
 from phones.sip.message import request
 from phones.sip.template import Template, hole
 from phones.sip.transactions import AckFor, Answer, TimedOut
@@ -52,6 +52,11 @@ def _has(value: str, contact: str) -> bool:
 class Registering:
     """The registration of one phone, one after the other, all in the same Call-ID."""
 
+    __slots__ = (
+        "_answer", "_call_id", "_cseq", "_expires", "_granted", "_kept", "_key", "_line", "_negotiation",
+        "_refreshing", "_silence", "_tag", "lapsed", "machine",
+    )  # fmt: skip
+
     def __init__(self, line: Line) -> None:
         self._line = line
         self._call_id = line.new_call_id()
@@ -62,18 +67,21 @@ class Registering:
         self._granted = 0
         self._refreshing = True
         self._key = ""
-        self._last: Message | None = None
+        self._answer: tuple[int, str] | None = None
         self._silence = ""
         self._kept = False
         self.lapsed = False
         """Whether the registration was lost, or may be, without anybody having wished that."""
-        durations = {"refresh": lambda _: self._refresh_after(), "expiry": lambda _: float(self._granted)}
-        self.machine = Machine(REGISTRATION, durations, 0.0)
+        self.machine = Machine(REGISTRATION, self, 0.0)
 
     @property
     def state(self) -> str:
         """idle, trying, registered, refreshing or leaving."""
         return self.machine.state
+
+    def __getitem__(self, timer: str) -> Duration:
+        """The durations of the machine: they follow what was granted."""
+        return lambda _: self._refresh_after() if timer == "refresh" else float(self._granted)
 
     def _refresh_after(self) -> float:
         # a fifth of the interval is left for the attempt and its retransmissions; without refresh it never comes
@@ -99,7 +107,7 @@ class Registering:
 
     def _heard(self, output: Answer | TimedOut | AckFor, now: float) -> None:
         if isinstance(output, TimedOut):
-            self._last, self._silence = None, output.reason
+            self._answer, self._silence = None, output.reason
             self._fire("timeout", now)
         elif isinstance(output, Answer):
             self._on_response(output.message, now)
@@ -107,7 +115,7 @@ class Registering:
     def _on_response(self, message: Message, now: float) -> None:
         if message.status < 200:
             return
-        self._last = message
+        self._answer = (message.status, message.reason)
         if message.status < 300:
             self._granted = self._granted_by(message)
             event = "accepted" if self._granted else "removed"
@@ -156,19 +164,19 @@ class Registering:
         self.lapsed = self._kept
 
     def _report(self, state: str) -> None:
-        last = self._last
+        status, reason = self._answer or (0, "")
         expires = self._granted if state == "registered" else 0
         if state == "registered":
             self._kept, self.lapsed = self._refreshing, False
-        elif state == "unanswered" or (state == "refused" and last is not None and last.status in IN_TROUBLE):
+        elif state == "unanswered" or (state == "refused" and status in IN_TROUBLE):
             self.lapsed = self._kept
         elif state != "expired":
             self._kept = self.lapsed = False
-        if last is None or state == "expired":
+        if self._answer is None or state == "expired":
             self._line.effects.append(Changed(state, reason=self._silence, expires=expires))
             self._silence = ""
         else:
-            self._line.effects.append(Changed(state, last.status, last.reason, expires))
+            self._line.effects.append(Changed(state, status, reason, expires))
 
     def _send(self, now: float, expires: int) -> None:
         self._cseq += 1

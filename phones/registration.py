@@ -8,6 +8,7 @@ _ENDS = ("refused", "rejected", "timeout")
 
 REGISTRATION = Table(
     "registration",
+    counts=False,
     initial="idle",
     final="(none)",
     events=(

@@ -10,7 +10,7 @@ from phones.negotiation import Negotiation, seconds
 from phones.sip.dialog import Dialog, tag_of
 from phones.sip.index import Message
 from phones.sip.lamp import CONTENT_TYPES, Lamp, LampState
-from phones.sip.machine import Machine
+from phones.sip.machine import Duration, Machine
 from phones.sip.message import request
 from phones.sip.transactions import AckFor, Answer, Incoming, TimedOut
 from phones.subscription import SUBSCRIPTION
@@ -58,13 +58,7 @@ class Subscription:
         self._kept = False
         self.lapsed = False
         """Whether it was lost, or may be, without anybody having wished that."""
-        durations = {
-            "refresh": lambda _: self._refresh_after(),
-            "expiry": lambda _: float(self._granted),
-            "retry": lambda _: float(self._retry_after),
-            "silence": lambda _: _SILENCE_S,
-        }
-        self.machine = Machine(SUBSCRIPTION, durations, 0.0)
+        self.machine = Machine(SUBSCRIPTION, self, 0.0)
 
     def __repr__(self) -> str:
         return f"<Subscription {self.event} of {self.presentity} {self.machine.state}>"
@@ -78,6 +72,18 @@ class Subscription:
     def wanted(self) -> bool:
         """Whether the phone watches or tries to."""
         return self.machine.state not in ("idle", "left")
+
+    def __getitem__(self, timer: str) -> Duration:
+        """The durations of the machine: they follow what was granted."""
+        match timer:
+            case "refresh":
+                return lambda _: self._refresh_after()
+            case "expiry":
+                return lambda _: float(self._granted)
+            case "retry":
+                return lambda _: float(self._retry_after)
+            case _:
+                return lambda _: _SILENCE_S
 
     def _refresh_after(self) -> float:
         # as a registration; what is nearly over is not worth the attempt

@@ -25,6 +25,7 @@ def _over(state: str) -> dict[tuple[str, str], Rule]:
 
 SUBSCRIPTION = Table(
     "subscription",
+    counts=False,
     initial="idle",
     final="(none)",
     events=("subscribe", "unsubscribe", "gap", "move", "lose", *_ANSWERS, *_ALIVE, *_OVER, *_TIMERS),

@@ -56,10 +56,10 @@ WITH_BYTES = frozenset({"message", "media"})
 _FRAME = struct.Struct("<IQ")
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
-_quoted = json.encoder.encode_basestring_ascii
+_quoted: Callable[[str], str] = json.encoder.encode_basestring_ascii
 
 _OURS = frozenset({"n", "t", "kind", "case", "phone", "direction", "seen", "contact", "local", "remote", "state"})
-_OURS |= {"phase", "type", "role", "claim", "step", "clauses", "plan", "call_id", "event", "way"}
+_OURS |= {"phase", "type", "role", "claim", "step", "clauses", "plan", "call_id", "event", "way", "transport"}
 """Keys of events whose values are words of ours and names of phones. The judge goes by them, so they are not masked."""
 _NAMES = frozenset({"phone", "phones", "what", "outcome"})
 """The same in what a claim says."""
@@ -115,11 +115,48 @@ class RecordWriter:
             event["first"] = first.decode("utf-8", "replace")
         return self._append(event, masked)
 
+    def datagram(
+        self,
+        t: float,
+        data: bytes,
+        *,
+        case: str,
+        phone: str,
+        direction: str,
+        seen: str,
+        contact: str,
+        local: str,
+        remote: str,
+        transport: str,
+    ) -> int:
+        """Append a `message` as `message` does, in a fraction of its time, and return its number.
+
+        Fleets say thousands of them a second. `direction`, `seen`, `contact` and `transport` are words of ours.
+        """
+        masked = self._secrets.mask(data)
+        size, crc, number = len(masked), zlib.crc32(masked), self._number
+        self._put(self._wire, _FRAME.pack(size, round(t * 1e6)) + masked)
+        at = self._offset + _FRAME.size
+        self._offset = at + size
+        end = masked.find(b"\r\n", 0, 202)
+        first = masked[: end if 0 <= end <= 200 else 200].decode("utf-8", "replace")
+        line = (
+            f'{{"n":{number},"t":{round(t, 6)!r},"kind":"message","case":{_quoted(case)},"phone":{_quoted(phone)},'
+            f'"direction":"{direction}","seen":"{seen}","contact":"{contact}","local":{_quoted(local)},'
+            f'"remote":{_quoted(remote)},"transport":"{transport}","at":{at},"size":{size},"crc":{crc},'
+            f'"first":{_quoted(first)}}}\n'
+        )
+        self._put(self._events, line.encode("ascii"))
+        self._number = number + 1
+        if self._consume is not None:
+            self._consume(json.loads(line), masked)
+        return number
+
     def _masked_event(self, event: Event) -> Event:
         return {key: value if key in _OURS else self._masked(value) for key, value in event.items()}
 
     def _append(self, event: Event, data: bytes) -> Event:
-        self._put(self._events, _line(event).encode("ascii"))
+        self._put(self._events, _encode(event).encode("ascii") + b"\n")
         self._number += 1
         if self._consume is not None:
             self._consume(event, data)
@@ -157,20 +194,6 @@ class RecordWriter:
         """Close both files. Twice is harmless."""
         self._wire.close()
         self._events.close()
-
-
-def _line(event: Event) -> str:
-    """One event as a line of JSON, as `json.dumps` with these separators has it. Most values are short texts."""
-    parts = []
-    for key, value in event.items():
-        if type(value) is str:
-            text = _quoted(value)
-        elif type(value) is int:
-            text = str(value)
-        else:
-            text = _encode(value)
-        parts.append(f'"{key}":{text}')
-    return "{" + ",".join(parts) + "}\n"
 
 
 def _open_private(path: Path, held: int) -> BinaryIO:

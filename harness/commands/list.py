@@ -24,15 +24,31 @@ def command(selectors: tuple[str, ...], show_mutants: bool, show_table: bool, fo
     """Show clauses with their source, the scenarios that test them, and the gaps: clauses that no
     scenario tests and clauses that no mutant breaks.
     """
-    from harness.clauses import catalogue
-    from harness.commands.run import chosen_cases
-    from harness.loader import is_clause_or_prefix
-    from reference_server.mutants import MUTANTS
+    from harness import listing
 
     if show_table:
         return _table(selectors, format_)
     if show_mutants:
         return _mutants(format_)
+    found = listing.kept() if not selectors else None
+    if found is None:
+        found = _listing(selectors)
+        if not selectors:
+            listing.keep(found)
+    if format_ == "json":
+        print_document(document("list", 0, **found))
+    else:
+        _print(found["clauses"], found["scenarios"])
+    return 0
+
+
+def _listing(selectors: tuple[str, ...]) -> dict[str, Any]:
+    """The clauses and scenarios that are asked for."""
+    from harness.clauses import catalogue
+    from harness.commands.run import chosen_cases
+    from harness.loader import is_clause_or_prefix
+    from reference_server.mutants import MUTANTS
+
     cases = chosen_cases(selectors)
     known = catalogue()
     everything = chosen_cases(tuple(each for each in selectors if Path(each).exists()))
@@ -52,12 +68,7 @@ def command(selectors: tuple[str, ...], show_mutants: bool, show_table: bool, fo
         }
         for name in wanted
     ]
-    scenarios = _scenarios(cases)
-    if format_ == "json":
-        print_document(document("list", 0, clauses=clauses, scenarios=scenarios))
-    else:
-        _print(clauses, scenarios)
-    return 0
+    return {"clauses": clauses, "scenarios": _scenarios(cases)}
 
 
 def _table(selectors: tuple[str, ...], format_: str) -> int:
@@ -92,9 +103,11 @@ def _scenarios(cases: list[Case]) -> list[dict[str, Any]]:
     return list(found.values())
 
 
-def _print(clauses: list[dict[str, Any]], scenarios: list[dict[str, Any]]) -> None:
-    from harness.terminal import cases_of
+def _cases(count: int) -> str:
+    return f"{count} case{'s' if count != 1 else ''}"
 
+
+def _print(clauses: list[dict[str, Any]], scenarios: list[dict[str, Any]]) -> None:
     for clause in clauses:
         click.echo(f"{clause['id']:<9} {clause['level']:<6} {clause['statement']}")
         click.echo(f"{'':<16} source: {clause['source']}")
@@ -103,7 +116,7 @@ def _print(clauses: list[dict[str, Any]], scenarios: list[dict[str, Any]]) -> No
         click.echo(f"{'':<16} proved by: {', '.join(clause['scenarios']) or 'NO SCENARIO'}")
     click.echo()
     for scenario in scenarios:
-        click.echo(f"{scenario['path']}  ({cases_of(len(scenario['cases']))})  {scenario['title']}")
+        click.echo(f"{scenario['path']}  ({_cases(len(scenario['cases']))})  {scenario['title']}")
     click.echo()
     without = [clause["id"] for clause in clauses if not clause["scenarios"]]
     unbroken = [clause["id"] for clause in clauses if not clause["mutants"]]

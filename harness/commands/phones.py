@@ -42,7 +42,7 @@ _HEARTBEAT_S = 5.0
 @click.option("--processes", type=click.IntRange(1, 256), default=1, show_default=True, help="when a core does not do")
 @click.option("--shared-socket", is_flag=True, help="one socket for all phones of a process, not one each")
 @click.option(
-    "--leave-within", type=click.FloatRange(0.1), default=30.0, show_default=True, help="seconds for goodbyes"
+    "--leave-within", type=click.FloatRange(0.1), help="seconds for goodbyes; default 30, and 1 more per 100 phones"
 )
 @click.option("--record", type=click.Path(path_type=Path, file_okay=False), help="write every message into this folder")
 @click.option("--seed", type=click.IntRange(0), help="make names and tags repeatable")
@@ -60,7 +60,7 @@ def command(
     duration: float | None,
     processes: int,
     shared_socket: bool,
-    leave_within: float,
+    leave_within: float | None,
     record: Path | None,
     seed: int | None,
     format_: str,
@@ -93,7 +93,7 @@ def command(
         answer=answer,
         credentials=credentials,
         record=record,
-        leave_s=leave_within,
+        leave_s=leave_within or 30.0 + count / 100,
         seed=seed if seed is not None else random.SystemRandom().getrandbits(32),
     )
     _provide_descriptors(options)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 Duration = Callable[[int], float]
 """Seconds of a timer, given how often this machine has started it before."""
@@ -27,7 +28,7 @@ class Table:
     """A total transition table.
 
     `begin` names the timers that run from the first moment, `ignored` the pairs that change nothing.
-    A pair may stand in one place only.
+    A pair may stand in one place only. `counts`: whether the durations depend on how often a timer was started.
     """
 
     def __init__(
@@ -40,8 +41,10 @@ class Table:
         events: Iterable[str],
         rules: Mapping[tuple[str, str], Rule],
         ignored: Iterable[tuple[str, str]] = (),
+        counts: bool = True,
     ) -> None:
         self.name = name
+        self.counts = counts
         self.initial = initial
         self.final = final
         self.begin = tuple(begin)
@@ -60,23 +63,34 @@ class Table:
             raise ValueError(f"{name}: missing {missing}, strange {strange}")
 
 
+class Durations(Protocol):
+    """The duration of each timer of a machine; a mapping, or the owner itself."""
+
+    def __getitem__(self, timer: str, /) -> Duration:
+        """The duration of a timer."""
+
+
 class Machine:
     """One running instance of a table. Events that name a timer are called `timer X`."""
 
     __slots__ = ("_durations", "_starts", "_table", "deadlines", "state")
 
-    def __init__(self, table: Table, durations: Mapping[str, Duration], now: float) -> None:
+    def __init__(self, table: Table, durations: Durations, now: float) -> None:
         self._table = table
         self._durations = durations
-        self._starts: dict[str, int] = {}
+        self._starts: dict[str, int] | None = {} if table.counts else None
         self.state = table.initial
         self.deadlines: dict[str, float] = {}
-        self._start(table.begin, now)
+        if table.begin:
+            self._start(table.begin, now)
 
     def _start(self, timers: Iterable[str], now: float) -> None:
+        starts = self._starts
         for timer in timers:
-            count = self._starts.get(timer, 0)
-            self._starts[timer] = count + 1
+            count = 0
+            if starts is not None:
+                count = starts.get(timer, 0)
+                starts[timer] = count + 1
             self.deadlines[timer] = now + self._durations[timer](count)
 
     def __repr__(self) -> str:
@@ -89,14 +103,16 @@ class Machine:
 
     def fire(self, event: str, now: float) -> tuple[str, ...]:
         """Take `event` at `now` (seconds): set timers and state, and return what the owner has to do."""
-        if self.ended:
+        table = self._table
+        if self.state == table.final:
             return ()
-        rule = self._table.rules[self.state, event]
+        rule = table.rules[self.state, event]
         for timer in rule.stop:
             self.deadlines.pop(timer, None)
-        self._start(rule.start, now)
+        if rule.start:
+            self._start(rule.start, now)
         self.state = rule.to
-        if rule.to == self._table.final:
+        if rule.to == table.final:
             self.deadlines.clear()
         return rule.do
 
@@ -106,9 +122,12 @@ class Machine:
 
     def due(self, now: float) -> str | None:
         """Take one timer that is due at `now` off the clock and return its event name."""
-        for timer, deadline in sorted(self.deadlines.items(), key=lambda item: item[1]):
-            if deadline <= now:
-                del self.deadlines[timer]
-                return f"timer {timer}"
-            break
-        return None
+        first: str | None = None
+        earliest = now
+        for timer, deadline in self.deadlines.items():
+            if deadline < earliest or (first is None and deadline == earliest):
+                first, earliest = timer, deadline
+        if first is None:
+            return None
+        del self.deadlines[first]
+        return f"timer {first}"

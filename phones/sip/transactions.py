@@ -6,8 +6,8 @@ sockets sends what `Send` says and calls `handle_timer` at `next_deadline`.
 
 from __future__ import annotations
 
+import functools
 import heapq
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -164,6 +164,7 @@ class Timers:
     t4: float = 5.0
     patience: float | None = None
 
+    @functools.cache  # noqa: B019 - a value of four numbers, shared by all phones that have it
     def durations(self, *, reliable: bool = False) -> dict[str, Duration]:
         """Timer name to duration (RFC 3261 appendix A, RFC 6026 for L and M).
 
@@ -259,15 +260,27 @@ Output = Send | Incoming | Answer | TimedOut | Retransmitted | AckFor | Stray
 
 
 class _Transaction:
-    __slots__ = ("accepted_by", "key", "last", "machine", "remote", "request")
+    """`last` is what would be repeated: our request, or our newest answer to theirs."""
 
-    def __init__(self, key: str, request: Message, remote: Address, machine: Machine) -> None:
+    __slots__ = ("_request", "accepted_by", "call_id", "key", "last", "machine", "remote")
+
+    def __init__(
+        self, key: str, call_id: str, request: Message | None, last: bytes, remote: Address, machine: Machine
+    ) -> None:
         self.key = key
-        self.request = request
+        self.call_id = call_id
         self.remote = remote
         self.machine = machine
-        self.last = b""
-        self.accepted_by: set[str] = set()
+        self.last = last
+        self.accepted_by: set[str] | None = None
+        self._request = request
+
+    @property
+    def request(self) -> Message:
+        """What began it. One of ours is only read when somebody asks."""
+        if self._request is None:
+            self._request = Message.parse(self.last)
+        return self._request
 
 
 def _kind(status: int) -> str:
@@ -286,14 +299,31 @@ def _server_key(message: Message, method: str | None = None) -> str:
     return f"2543 {message.call_id} {message.cseq} {from_tag} {message.uri} {message.top_via} {method}"
 
 
+def _names(data: bytes) -> tuple[str, str, str]:
+    """Method, branch and Call-ID of a request of our own. What is not built as ours are is read as all others."""
+    start = data.find(b"\r\n")
+    end = data.find(b"\r\n", start + 2)
+    branch = data.find(b";branch=", start, end)
+    call_id = data.find(b"\r\nCall-ID: ", end)
+    if data[start + 2 : start + 7] != b"Via: " or branch < 0 or call_id < 0 or data.find(b",", start, end) >= 0:
+        message = Message.parse(data)
+        return message.method, message.branch, message.call_id
+    method = data[: data.find(b" ")]
+    named = data[branch + 8 : end].partition(b";")[0]
+    called = data[call_id + 11 : data.find(b"\r\n", call_id + 11)]
+    return method.decode(), named.decode(), called.decode("utf-8", "surrogateescape")
+
+
 class TransactionLayer:
     """All transactions of one SIP element over one kind of transport.
 
     `reliable`: over connections (TCP, TLS, WebSocket), on which an answer goes back the way its request came.
     """
 
-    def __init__(self, timers: Timers | None = None, *, reliable: bool = False) -> None:
-        self._durations: Mapping[str, Duration] = (timers or Timers()).durations(reliable=reliable)
+    __slots__ = ("_accepted", "_client", "_durations", "_heap", "_outputs", "_reliable", "_server")
+
+    def __init__(self, timers: Timers = Timers(), *, reliable: bool = False) -> None:
+        self._durations = timers.durations(reliable=reliable)
         self._reliable = reliable
         self._client: dict[str, _Transaction] = {}
         self._server: dict[str, _Transaction] = {}
@@ -303,13 +333,11 @@ class TransactionLayer:
 
     def request(self, data: bytes, remote: Address, now: float) -> str:
         """Send the request `data` in a new client transaction and return its key. An ACK has no transaction."""
-        message = Message.parse(data)
-        key = f"{message.branch} {message.method}"
-        if message.method != "ACK":
-            table = INVITE_CLIENT if message.method == "INVITE" else CLIENT
-            machine = Machine(table, self._durations, now)
-            transaction = _Transaction(key, message, remote, machine)
-            transaction.last = data
+        method, branch, call_id = _names(data)
+        key = f"{branch} {method}"
+        if method != "ACK":
+            machine = Machine(INVITE_CLIENT if method == "INVITE" else CLIENT, self._durations, now)
+            transaction = _Transaction(key, call_id, None, data, remote, machine)
             self._client[key] = transaction
             self._arm(transaction, now, client=True)
         self._outputs.append(Send(data, remote, retransmission=False))
@@ -381,12 +409,12 @@ class TransactionLayer:
             with suppress(SipSyntaxError):
                 remote = response_target(message)
         machine = Machine(INVITE_SERVER if message.method == "INVITE" else SERVER, self._durations, now)
-        self._server[key] = _Transaction(key, message, remote, machine)
+        self._server[key] = _Transaction(key, message.call_id, message, b"", remote, machine)
         self._outputs.append(Incoming(key, message, source))
 
     def _receive_response(self, message: Message, source: Address, now: float) -> None:
         transaction = self._client.get(f"{message.branch} {message.method}")
-        if transaction is None or transaction.request.call_id != message.call_id:
+        if transaction is None or transaction.call_id != message.call_id:
             self._outputs.append(Stray(message, source))
             return
         for action in transaction.machine.fire(_kind(message.status), now):
@@ -398,9 +426,13 @@ class TransactionLayer:
 
     @staticmethod
     def _is_repeated(transaction: _Transaction, message: Message) -> bool:
+        if message.status < 200 or message.method != "INVITE":
+            return False
         to = message.get("to") or ""
-        if message.status < 200 or to in transaction.accepted_by:
-            return message.status >= 200
+        if transaction.accepted_by is None:
+            transaction.accepted_by = set()
+        if to in transaction.accepted_by:
+            return True
         if len(transaction.accepted_by) < _MOST_FORKS:
             transaction.accepted_by.add(to)
         return False
@@ -418,11 +450,19 @@ class TransactionLayer:
             heapq.heappush(self._heap, (deadline, transaction.key, client))
 
     def _forget(self, transaction: _Transaction, *, client: bool) -> None:
-        owner = self._client if client else self._server
-        owner.pop(transaction.key, None)
-        dialog = (transaction.request.call_id, transaction.request.cseq)
-        if self._accepted.get(dialog) is transaction:
-            del self._accepted[dialog]
+        if client:
+            self._client.pop(transaction.key, None)
+            if not self._client:
+                # an emptied dictionary keeps its room, and phones idle in great numbers
+                self._client = {}
+            return
+        self._server.pop(transaction.key, None)
+        if not self._server:
+            self._server = {}
+        if self._accepted:
+            dialog = (transaction.call_id, transaction.request.cseq)
+            if self._accepted.get(dialog) is transaction:
+                del self._accepted[dialog]
 
     def next_deadline(self) -> float | None:
         """When `handle_timer` has to be called next, in seconds, or None."""
