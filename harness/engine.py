@@ -297,8 +297,9 @@ class Engine:
             await self._real_cases(reference.target)
 
     async def _real_cases(self, target: Target) -> None:
-        world = await socket_world(target, self._secrets, self._options.transport)
-        slots = asyncio.Semaphore(self._options.jobs or target.limits.jobs)
+        options = self._options
+        world = await socket_world(target, self._secrets, options.transport, embedded=options.target is None)
+        slots = asyncio.Semaphore(options.jobs or target.limits.jobs)
         lag = asyncio.create_task(self._note_lag())
         tasks: list[asyncio.Task[None]] = []
         try:
@@ -344,7 +345,7 @@ class Engine:
             if case.scenario.isolation == "server" and self._options.target is None:
                 async with ReferenceProcess(self._options.behaviour) as own:
                     self._learn(own.target)
-                    alone = await socket_world(own.target, self._secrets, self._options.transport)
+                    alone = await socket_world(own.target, self._secrets, self._options.transport, embedded=True)
                     try:
                         await self._case(number, case, make, alone)
                     finally:

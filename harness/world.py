@@ -33,6 +33,7 @@ class World:
     """The three ports and the target behind them. `encrypted`: whether HTTPS and TLS are really encrypted here.
 
     `edges` are where SIP is spoken, `bind` is where phones are. `transport` is what cases use that name none.
+    `only_from`: who alone sends phones datagrams, where that is known: a deployment may have several machines.
     """
 
     clock: Clock
@@ -44,6 +45,7 @@ class World:
     edges: Mapping[Transport, Address]
     bind: str = "127.0.0.1"
     transport: Transport | None = None
+    only_from: Address | None = None
     tokens: dict[str, str] = field(default_factory=dict)
     _next_slot: float = 0.0
 
@@ -68,13 +70,6 @@ class World:
     def real(self) -> bool:
         """Whether other programs can reach it: it has sockets."""
         return self.encrypted
-
-    @property
-    def only_from(self) -> Address | None:
-        """Who alone sends phones datagrams: a reference server on this machine. A target may have several machines."""
-        edge = self.edges.get(Transport.UDP)
-        ours = self.target.kind == "reference" and self.target.advertise is None
-        return edge if ours and edge is not None and edge[0].startswith("127.") else None
 
     async def throttle(self) -> None:
         """Keep to the request rate that a live target allows."""
@@ -134,8 +129,13 @@ async def virtual_world(
     return World(loop, wire, api, target, secrets, encrypted=False, edges=host.listening, transport=transport), host
 
 
-async def socket_world(target: Target, secrets: Secrets, transport: Transport | None = None) -> World:
-    """The world of real sockets on the running event loop. Raises TargetUnavailable when an edge has no address."""
+async def socket_world(
+    target: Target, secrets: Secrets, transport: Transport | None = None, *, embedded: bool = False
+) -> World:
+    """The world of real sockets on the running event loop. Raises TargetUnavailable when an edge has no address.
+
+    `embedded`: the target is a reference server that this run has started, so all SIP comes from its one edge.
+    """
     loop = asyncio.get_running_loop()
     # virtual runs never need an HTTP client, and its import is felt
     from harness.http_api import HttpApi
@@ -146,7 +146,18 @@ async def socket_world(target: Target, secrets: Secrets, transport: Transport | 
     edges = {each: await locate(*target.sip.place(each), each, resolver, rng) for each in target.sip.offered}
     bind = target.bind or local_towards(next(iter(edges.values())))
     wire = SocketWire(loop, encryption_of(target.sip, target.ca_file, target.verify))
-    return World(loop, wire, api, target, secrets, encrypted=True, edges=edges, bind=bind, transport=transport)
+    return World(
+        loop,
+        wire,
+        api,
+        target,
+        secrets,
+        encrypted=True,
+        edges=edges,
+        bind=bind,
+        transport=transport,
+        only_from=edges.get(Transport.UDP) if embedded else None,
+    )
 
 
 def encryption_of(sip: Edges, ca_file: str | None = None, verify: bool = True) -> Encryption | None:
