@@ -125,6 +125,7 @@ class WebConnection(_Talk):
         self._transport = transport
         self._encryption = encryption
         self._sock = sock
+        self._handed_over = False
         self._running: asyncio.Task[None] | None = None
 
     def connect(self, remote: Address) -> None:
@@ -137,6 +138,10 @@ class WebConnection(_Talk):
         if self._running is None:
             self._sock.close()
 
+    def _hand_over(self, _: object) -> socket.socket:
+        self._handed_over = True
+        return self._sock
+
     async def _run(self, remote: Address) -> None:
         encryption = self._encryption
         expected = encryption.expected(remote)
@@ -145,7 +150,7 @@ class WebConnection(_Talk):
         reason = "closed by the other end"
         try:
             connector = aiohttp.TCPConnector(
-                resolver=_There(remote), socket_factory=lambda _: self._sock, limit=1, force_close=True
+                resolver=_There(remote), socket_factory=self._hand_over, limit=1, force_close=True
             )
             async with aiohttp.ClientSession(connector=connector) as session:
                 async with asyncio.timeout(CONNECT_S):
@@ -171,7 +176,9 @@ class WebConnection(_Talk):
         except (aiohttp.ClientError, OSError, ValueError) as error:
             reason = reason_of(error, expected)
         finally:
-            self._sock.close()
+            # whoever has it closes it: TLS still says goodbye on it, and its number must not be another's by then
+            if not self._handed_over:
+                self._sock.close()
         self.drop(reason)
 
 
