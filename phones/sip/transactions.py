@@ -164,30 +164,35 @@ class Timers:
     t4: float = 5.0
     patience: float | None = None
 
-    @functools.cache  # noqa: B019 - a value of four numbers, shared by all phones that have it
     def durations(self, *, reliable: bool = False) -> dict[str, Duration]:
         """Timer name to duration (RFC 3261 appendix A, RFC 6026 for L and M).
 
         Over a reliable transport nothing is repeated but the 2xx of an INVITE, and nobody waits for repetitions.
         """
-        t1, t2, t4 = self.t1, self.t2, self.t4
+        return _durations(self, reliable)
 
-        def doubling(count: int) -> float:
-            return t1 * float(2**count)
 
-        def capped(count: int) -> float:
-            return min(doubling(count), t2)
+@functools.lru_cache
+def _durations(timers: Timers, reliable: bool) -> dict[str, Duration]:
+    # shared by all phones that have these timers
+    t1, t2, t4 = timers.t1, timers.t2, timers.t4
 
-        durations: dict[str, Duration] = {name: lambda _: 64 * t1 for name in "BDFHJLM"}
-        if self.patience is not None:
-            patience = self.patience
-            durations |= {name: lambda _: patience for name in "BF"}
-        durations |= {"A": doubling, "E": capped, "G": capped, "G2": capped}
-        durations |= {"E2": lambda _: t2, "I": lambda _: t4, "K": lambda _: t4}
-        if reliable:
-            durations |= {name: lambda _: _NEVER for name in ("A", "E", "E2", "G")}
-            durations |= {name: lambda _: 0.0 for name in "DIJK"}
-        return durations
+    def doubling(count: int) -> float:
+        return t1 * float(2**count)
+
+    def capped(count: int) -> float:
+        return min(doubling(count), t2)
+
+    durations: dict[str, Duration] = {name: lambda _: 64 * t1 for name in "BDFHJLM"}
+    if timers.patience is not None:
+        patience = timers.patience
+        durations |= {name: lambda _: patience for name in "BF"}
+    durations |= {"A": doubling, "E": capped, "G": capped, "G2": capped}
+    durations |= {"E2": lambda _: t2, "I": lambda _: t4, "K": lambda _: t4}
+    if reliable:
+        durations |= {name: lambda _: _NEVER for name in ("A", "E", "E2", "G")}
+        durations |= {name: lambda _: 0.0 for name in "DIJK"}
+    return durations
 
 
 @dataclass(frozen=True, slots=True)

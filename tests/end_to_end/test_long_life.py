@@ -19,6 +19,7 @@ from phones.phone import Identity
 from phones.sip.message import Address
 from phones.sip.transport import Transport
 from reference_server.profiles import PROFILES
+from tests.phones.news import News
 
 DAY = 24 * 3600.0
 HOUR = 3600.0
@@ -30,6 +31,7 @@ class Counts:
     def __init__(self) -> None:
         self.of: Counter[tuple[str, str]] = Counter()
         self.refreshed: dict[str, list[float]] = {}
+        self.news = News()
 
     def heard(self, phone: str, heard: Heard, now: float) -> None:
         self.of[phone, f"heard {heard.kind}"] += 1
@@ -41,9 +43,11 @@ class Counts:
         self.of[phone, changed.state] += 1
         if changed.state == "registered":
             self.refreshed.setdefault(phone, []).append(now)
+        self.news.tell()
 
     def subscribed(self, phone: str, subscribed: Subscribed, now: float) -> None:
         self.of[phone, f"subscription {subscribed.state}"] += 1
+        self.news.tell()
 
     def called(self, phone: str, called: Called, now: float) -> None:
         self.of[phone, called.state] += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -29,12 +29,6 @@ class Meeting:
 
     def __init__(self, host: ReferenceHost, phone: RunningPhone, counts: Counts, fleet: Fleet) -> None:
         self.host, self.phone, self.counts, self.fleet = host, phone, counts, fleet
-
-
-async def until(done: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not done():  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
 
 
 @asynccontextmanager
@@ -91,8 +85,8 @@ def test_a_phone_comes_back_when_its_connection_breaks(transport: Transport) -> 
             # the server hangs up
             for connection in list(here.host._connections.values()):
                 connection.close()
-            await until(lambda: here.counts.of["desk", "registered"] == 2)
-            await until(lambda: here.counts.of["desk", "subscription active"] >= 2)
+            await here.counts.news.until(lambda: here.counts.of["desk", "registered"] == 2)
+            await here.counts.news.until(lambda: here.counts.of["desk", "subscription active"] >= 2)
 
     asyncio.run(story())
 
@@ -104,7 +98,7 @@ def test_ipv6(transport: Transport) -> None:
             assert (await here.phone.register()).state == "registered"
             assert "[::1]" in here.phone.phone.contact
             await here.phone.subscribe(f"sip:1002@{here.phone.phone.identity.realm}")
-            await until(lambda: here.counts.of["desk", "subscription active"])
+            await here.counts.news.until(lambda: here.counts.of["desk", "subscription active"])
             assert here.host.server.errors == []
 
     asyncio.run(story())

@@ -22,6 +22,7 @@ from phones.rtp import RtpPacket, share
 from phones.sip.digest import Credentials, verify
 from phones.sip.index import Message
 from phones.sip.message import Address, request, response, response_target, stamp_via
+from tests.phones.news import News
 from tests.phones.playbook import REALM, a_request, challenge, granted
 
 NOWHERE: Address = ("", 0)
@@ -31,7 +32,7 @@ class Notes:
     """A sink that keeps everything."""
 
     def __init__(self) -> None:
-        self.more = asyncio.Event()
+        self.news = News()
         self.all: list[tuple[str, str, Any, Address]] = []
         self.times: list[float] = []
 
@@ -59,7 +60,7 @@ class Notes:
     def _note(self, phone: str, what: str, effect: Any, local: Address, now: float) -> None:
         self.all.append((phone, what, effect, local))
         self.times.append(now)
-        self.more.set()
+        self.news.tell()
 
     def of(self, phone: str, what: str) -> list[Any]:
         return [effect for name, kind, effect, _ in self.all if (name, kind) == (phone, what)]
@@ -106,9 +107,7 @@ class Bench:
 
     async def until(self, done: Callable[[], bool]) -> None:
         """Wait for something that phones note."""
-        while not done():
-            self.notes.more.clear()
-            await self.notes.more.wait()
+        await self.notes.news.until(done)
 
 
 IN_BOTH = pytest.mark.parametrize("in_memory", [True, False], ids=["memory", "sockets"])

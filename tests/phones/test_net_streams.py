@@ -6,9 +6,10 @@ import asyncio
 import random
 import socket
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import aiohttp
 import pytest
@@ -22,9 +23,12 @@ from phones.net_sockets import Encryption, SocketWire
 from phones.sip.framing import PING, PONG
 from phones.sip.message import Address
 from phones.sip.transport import Transport
+from tests.phones.news import News
 
 STREAMS = [transport for transport in Transport if transport.reliable]
 AUTHORITY = trustme.CA()
+NEWS = News()
+"""Of every End, Server and flow here."""
 HELLO = b"OPTIONS sip:a SIP/2.0\r\nContent-Length: 2\r\n\r\nhi"
 LONG = b"MESSAGE sip:a SIP/2.0\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100_000
 
@@ -54,11 +58,13 @@ class End:
 
     def received(self, data: bytes) -> None:
         self.messages.append(data)
+        NEWS.tell()
         if self.echo and self.connection is not None:
             self.connection.send(data)
 
     def lost(self, reason: str) -> None:
         self.reasons.append(reason)
+        NEWS.tell()
 
 
 class Server:
@@ -70,13 +76,8 @@ class Server:
 
     def __call__(self, connection: Connection, remote: Address) -> End:
         self.ends.append(End(connection=connection, remote=remote, echo=self._echo))
+        NEWS.tell()
         return self.ends[-1]
-
-
-async def until(done: Callable[[], object]) -> None:
-    async with asyncio.timeout(5):
-        while not done():  # noqa: ASYNC110
-            await asyncio.sleep(0.002)
 
 
 @asynccontextmanager
@@ -111,12 +112,12 @@ def test_messages_go_both_ways_in_order(transport: Transport, world: str) -> Non
             wanted = [HELLO, LONG, *[HELLO.replace(b"hi", b"%02d" % n) for n in range(40)]]
             for data in wanted:
                 connection.send(data)
-            await until(lambda: len(end.messages) == len(wanted))
+            await NEWS.until(lambda: len(end.messages) == len(wanted))
             assert end.messages == server.ends[0].messages == wanted
             # both know the address that was there before the connection was
             assert server.ends[0].remote == local == connection.local
             connection.close()
-            await until(lambda: server.ends[0].reasons)
+            await NEWS.until(lambda: server.ends[0].reasons)
             assert end.reasons == []
 
     asyncio.run(story())
@@ -131,11 +132,11 @@ def test_either_side_learns_that_the_other_has_gone(transport: Transport, world:
             connection = wire.connection(transport, end)
             connection.connect(where)
             connection.send(HELLO)
-            await until(lambda: server.ends and server.ends[0].messages)
+            await NEWS.until(lambda: server.ends and server.ends[0].messages)
             accepted = server.ends[0].connection
             assert accepted is not None
             accepted.close()
-            await until(lambda: end.reasons)
+            await NEWS.until(lambda: end.reasons)
             assert end.reasons == ["closed by the other end"]
             # what is sent now is lost, and nobody is told twice
             connection.send(HELLO)
@@ -156,7 +157,7 @@ def test_nobody_listens(transport: Transport, world: str) -> None:
             with socket.socket() as taken:
                 taken.bind(("127.0.0.1", 0))
                 connection.connect(taken.getsockname() if world == "sockets" else (where[0], 9))
-                await until(lambda: end.reasons)
+                await NEWS.until(lambda: end.reasons)
             assert end.reasons == ["connection refused"]
 
     asyncio.run(story())
@@ -184,7 +185,7 @@ def test_a_certificate_has_to_hold(transport: Transport, client: Encryption, nam
             connection = wire.connection(transport, end)
             connection.connect(where)
             connection.send(HELLO)
-            await until(lambda: end.reasons or end.messages)
+            await NEWS.until(lambda: end.reasons or end.messages)
             assert bool(end.messages) == (not says)
             assert says in "".join(end.reasons)
             connection.close()
@@ -209,7 +210,7 @@ def test_the_server_is_told_whom_we_want() -> None:
                 connection = wire.connection(transport, end)
                 connection.connect(where)
                 connection.send(HELLO)
-                await until(lambda: end.messages)
+                await NEWS.until(lambda: end.messages)
                 end.messages.clear()
                 connection.close()
 
@@ -231,7 +232,7 @@ def test_a_client_certificate(transport: Transport) -> None:
             connection = wire.connection(transport, end)
             connection.connect(where)
             connection.send(HELLO)
-            await until(lambda: end.messages or end.reasons)
+            await NEWS.until(lambda: end.messages or end.reasons)
             connection.close()
         return end
 
@@ -250,7 +251,7 @@ def test_a_web_server_that_speaks_no_sip() -> None:
         end = End()
         connection = SocketWire(asyncio.get_running_loop()).connection(Transport.WS, end)
         connection.connect(runner.addresses[0][:2])
-        await until(lambda: end.reasons)
+        await NEWS.until(lambda: end.reasons)
         await runner.cleanup()
         return end.reasons
 
@@ -274,13 +275,16 @@ def test_a_browser_that_speaks_no_sip_is_refused(protocols: tuple[str, ...]) -> 
 @pytest.mark.parametrize("transport", STREAMS)
 def test_a_ping_is_answered(transport: Transport, world: str) -> None:
     async def story() -> None:
-        async with listening(transport, world) as (wire, server, where):
+        async with listening(transport, world, echo=True) as (wire, server, where):
             end = End()
             connection = wire.connection(transport, end)
             connection.connect(where)
             connection.send(PING)
-            await until(lambda: connection.octets == len(PONG))
-            assert (end.messages, server.ends[0].messages) == ([], [])
+            connection.send(HELLO)
+            await NEWS.until(lambda: end.messages)
+            # the answer came before what was sent behind the ping, and neither is a message
+            assert connection.octets == len(PONG) + len(HELLO)
+            assert (end.messages, server.ends[0].messages) == ([HELLO], [HELLO])
             connection.close()
 
     asyncio.run(story())
@@ -295,7 +299,7 @@ async def good_phone(wire: Wire, where: Address) -> None:
     connection = wire.connection(Transport.TCP, end)
     connection.connect(where)
     connection.send(HELLO)
-    await until(lambda: end.messages)
+    await NEWS.until(lambda: end.messages)
     connection.close()
 
 
@@ -319,7 +323,7 @@ def test_who_stalls_in_the_middle_of_a_message_is_left(monkeypatch: pytest.Monke
         async with listening(Transport.TCP, echo=True) as (wire, server, where):
             reader, writer = await asyncio.open_connection(*where)
             writer.write(HELLO + LONG[:500])
-            await until(lambda: server.ends)
+            await NEWS.until(lambda: server.ends)
             await good_phone(wire, where)
             await reader.read()
             assert server.ends[0].reasons == ["stalled in the middle of a message"]
@@ -338,12 +342,12 @@ def test_who_reads_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
                 deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
                 deaf.connect(where)
                 deaf.setblocking(False)
-                await until(lambda: server.ends)
+                await NEWS.until(lambda: server.ends)
                 accepted = server.ends[0].connection
                 assert accepted is not None
                 for _ in range(200):
                     accepted.send(LONG)
-                await until(lambda: server.ends[0].reasons)
+                await NEWS.until(lambda: server.ends[0].reasons)
                 assert server.ends[0].reasons == ["the other end does not read"]
             await good_phone(wire, where)
 
@@ -357,13 +361,13 @@ def test_a_flood_leaves_time_for_others() -> None:
             flood, other = (wire.connection(Transport.TCP, end) for end in (loud, quiet))
             flood.connect(where)
             flood.send(HELLO * 20_000)
-            await until(lambda: server.ends and server.ends[0].messages)
+            await NEWS.until(lambda: server.ends and server.ends[0].messages)
             other.connect(where)
             other.send(HELLO)
-            await until(lambda: len(server.ends) == 2 and server.ends[1].messages)
+            await NEWS.until(lambda: len(server.ends) == 2 and server.ends[1].messages)
             # the flood was not through before the other had its turn
             assert len(server.ends[0].messages) < 20_000
-            await until(lambda: len(server.ends[0].messages) == 20_000)
+            await NEWS.until(lambda: len(server.ends[0].messages) == 20_000)
             flood.close()
             other.close()
 
@@ -377,20 +381,29 @@ def test_a_flow_opens_when_it_is_needed_and_again_after_a_loss() -> None:
     async def story() -> None:
         loop = asyncio.get_running_loop()
         async with listening(Transport.TCP, echo=True) as (wire, server, where):
-            got: list[tuple[bytes, Address]] = []
+            got: list[tuple[Any, ...]] = []
             lost: list[str] = []
-            flow = Flow(wire, loop, Transport.TCP, lambda *seen: got.append(seen), lost.append, "127.0.0.1")
+
+            def received(*seen: Any) -> None:
+                got.append(seen)
+                NEWS.tell()
+
+            def broken(reason: str) -> None:
+                lost.append(reason)
+                NEWS.tell()
+
+            flow = Flow(wire, loop, Transport.TCP, received, broken, "127.0.0.1")
             await asyncio.sleep(0.01)
             assert server.ends == []
             flow.send(HELLO, where)
-            await until(lambda: got)
+            await NEWS.until(lambda: got)
             first = server.ends[0]
             assert (got, first.remote) == ([(HELLO, where)], flow.local)
             assert first.connection is not None
             first.connection.close()
-            await until(lambda: lost)
+            await NEWS.until(lambda: lost)
             flow.send(HELLO, where)
-            await until(lambda: len(got) == 2)
+            await NEWS.until(lambda: len(got) == 2)
             assert len(server.ends) == 2
             assert lost == ["closed by the other end"]
             flow.close()

@@ -27,7 +27,7 @@ PHONE = b"\r\n".join(
 # a session that says in general what its media then say otherwise, and has a medium on each side of the audio
 ODD = b"""v=0
 o=x 1 1 IN IP4 192.0.2.1
-s= 
+s=\x20
 c=IN IP4 192.0.2.1
 t=0 0
 a=recvonly
@@ -40,7 +40,7 @@ a=sendonly
 m=video 8000 RTP/AVP 97
 a=inactive
 c=IN IP4 192.0.2.9
-"""  # noqa: W291
+"""
 
 
 # --- what is read ----------------------------------------------------------------------------------------------------
