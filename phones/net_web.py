@@ -176,8 +176,11 @@ class WebConnection(_Talk):
         except (aiohttp.ClientError, OSError, ValueError) as error:
             reason = reason_of(error, expected)
         finally:
-            # whoever has it closes it: TLS still says goodbye on it, and its number must not be another's by then
-            if not self._handed_over:
+            if self._handed_over:
+                # its transport closes it: closed here, its number were another's while TLS still says goodbye on it
+                with contextlib.suppress(OSError):
+                    self._sock.shutdown(socket.SHUT_RDWR)
+            else:
                 self._sock.close()
         self.drop(reason)
 

@@ -6,16 +6,19 @@ import asyncio
 import random
 import socket
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
 import pytest
 import trustme
+from aiohttp import web
 
-from phones import net_sockets
+from phones import net_sockets, net_web
 from phones.net import Connection, Wire
 from phones.net_flow import Flow
 from phones.net_memory import MemoryWire
@@ -241,13 +244,13 @@ def test_a_client_certificate(transport: Transport) -> None:
 
 
 def test_a_web_server_that_speaks_no_sip() -> None:
-    async def handle(_: aiohttp.web.BaseRequest) -> aiohttp.web.StreamResponse:
-        return aiohttp.web.Response(status=404)
+    async def handle(_: web.BaseRequest) -> web.StreamResponse:
+        return web.Response(status=404)
 
     async def story() -> list[str]:
-        runner = aiohttp.web.ServerRunner(aiohttp.web.Server(handle))
+        runner = web.ServerRunner(web.Server(handle))
         await runner.setup()
-        await aiohttp.web.TCPSite(runner, "127.0.0.1", 0).start()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
         end = End()
         connection = SocketWire(asyncio.get_running_loop()).connection(Transport.WS, end)
         connection.connect(runner.addresses[0][:2])
@@ -257,6 +260,64 @@ def test_a_web_server_that_speaks_no_sip() -> None:
 
     (reason,) = asyncio.run(story())
     assert reason.startswith("the server opens no WebSocket: 404")
+
+
+@contextmanager
+def lingering(transport: Transport) -> Iterator[Address]:
+    """A server in a thread of its own that is too busy for our leaving, and for the goodbye of TLS."""
+    left = threading.Event()
+    where: Future[Address] = Future()
+
+    async def linger(request: web.BaseRequest) -> web.StreamResponse:
+        accepted = web.WebSocketResponse(protocols=("sip",), autoclose=False)
+        await accepted.prepare(request)
+        async for message in accepted:
+            await accepted.send_str(message.data)
+        left.wait(5)
+        return accepted
+
+    async def serve() -> None:
+        runner = web.ServerRunner(web.Server(linger))
+        await runner.setup()
+        ours = identity("127.0.0.1") if transport.encrypted else None
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=ours).start()
+        where.set_result(runner.addresses[0][:2])
+        await asyncio.to_thread(left.wait)
+        await runner.cleanup()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    try:
+        yield where.result(5)
+    finally:
+        left.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("transport", [Transport.WS, Transport.WSS])
+def test_the_socket_of_a_connection_is_nobody_elses_while_it_says_goodbye(
+    transport: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(net_web, "_LAST_WORDS_S", 0.05)
+
+    async def story(where: Address) -> None:
+        wire = SocketWire(asyncio.get_running_loop(), Encryption(trust()))
+        end = End()
+        connection = wire.connection(transport, end)
+        connection.connect(where)
+        connection.send(HELLO)
+        await NEWS.until(lambda: end.messages)
+        connection.close()
+        opened = []
+        for _ in range(40):
+            # gets the number of the socket when that has been closed under TLS, and raises
+            opened.append(wire.open(lambda data, source: None))
+            await asyncio.sleep(0.005)
+        for each in opened:
+            each.close()
+
+    with lingering(transport) as where:
+        asyncio.run(story(where))
 
 
 @pytest.mark.parametrize("protocols", [(), ("mqtt",)])
