@@ -179,17 +179,34 @@ class RegistrationClaim(Claim):
         self.settle(State.BROKEN, why=f"no outcome for {', '.join(self._waiting)}")
 
 
-class WireClaim(Claim):
-    """Messages of one kind that a phone receives, so many; where no more may come, the window must be closed.
+class WindowClaim(Claim):
+    """What comes to a phone in a window of time.
 
     A closed window still counts what comes until the next stimulus: `seal` ends it for good.
     """
 
+    def __init__(self, event: Event, phone: PhoneHistory) -> None:
+        super().__init__(event)
+        self._phone = phone
+        self._sealed = False
+
+    @property
+    def _decided(self) -> bool:
+        """Whether nothing that comes changes it any more."""
+        return self._sealed or self.state is State.BROKEN or (self.state is State.MET and not self.closes)
+
+    def seal(self) -> None:
+        """A new stimulus begins: what comes from now on is not this claim's."""
+        self._sealed = self._sealed or self.state is not State.OPEN
+
+
+class WireClaim(WindowClaim):
+    """Messages of one kind that a phone receives, so many; where no more may come, the window must be closed."""
+
     def __init__(
         self, event: Event, phone: PhoneHistory, stimulus_t: float, phones: Mapping[str, PhoneHistory]
     ) -> None:
-        super().__init__(event)
-        self._phone = phone
+        super().__init__(event, phone)
         self._phones = phones
         self._stimulus = stimulus_t
         self._floor = phone.window
@@ -199,7 +216,6 @@ class WireClaim(Claim):
         self.least: int = self.spec["least"]
         self.most: int | None = self.spec["most"]
         self.deadline = stimulus_t + float(self.spec["within"])
-        self._sealed = False
         self.expected = self._expectation()
         for arrival in phone.arrivals:
             self.arrival(arrival)
@@ -224,7 +240,7 @@ class WireClaim(Claim):
 
     def arrival(self, arrival: Arrival) -> None:
         """Judge a message that reached the phone."""
-        if self._sealed or self.state is State.BROKEN or (self.state is State.MET and not self.closes):
+        if self._decided:
             return
         if arrival.n <= self._floor or arrival.consumed:
             return
@@ -339,10 +355,6 @@ class WireClaim(Claim):
             self._break(f"only {len(self.found)} came")
         else:
             self._break(self._elsewhere() or self._near_miss() or "it did not come")
-
-    def seal(self) -> None:
-        """A new stimulus begins: what comes from now on is not this claim's."""
-        self._sealed = self._sealed or self.state is not State.OPEN
 
     def closed(self, event: Event) -> None:
         """The engine says that control, fence and lag are done: see whether the Record bears it out."""

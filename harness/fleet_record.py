@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from harness import phone_facts
 from phones.effects import Called, Changed, Heard, MediaIn, MediaOut, Subscribed, Transmit
 from phones.line import format_address
 from phones.net import Clock
@@ -61,48 +62,18 @@ class FleetRecord:
 
     def changed(self, phone: str, changed: Changed, contact: Address, now: float) -> None:
         """A registration changed."""
-        self._write(
-            "registration",
-            now - self._origin,
-            case=_CASE,
-            phone=phone,
-            state=changed.state,
-            status=changed.status,
-            reason=changed.reason,
-            expires=changed.expires,
-            contact=format_address(contact),
-        )
+        facts = phone_facts.of_registration(changed, contact)
+        self._write("registration", now - self._origin, case=_CASE, phone=phone, **facts)
 
     def subscribed(self, phone: str, subscribed: Subscribed, now: float) -> None:
         """A subscription changed."""
-        self._write(
-            "subscription",
-            now - self._origin,
-            case=_CASE,
-            phone=phone,
-            call_id=subscribed.call_id,
-            presentity=subscribed.presentity,
-            event=subscribed.event,
-            state=subscribed.state,
-            status=subscribed.status,
-            reason=subscribed.reason,
-            expires=subscribed.expires,
-        )
+        facts = phone_facts.of_subscription(subscribed)
+        self._write("subscription", now - self._origin, case=_CASE, phone=phone, **facts)
 
     def called(self, phone: str, called: Called, now: float) -> None:
         """A call changed."""
-        self._write(
-            "call",
-            now - self._origin,
-            case=_CASE,
-            phone=phone,
-            call_id=called.call_id,
-            way=called.direction,
-            state=called.state,
-            status=called.status,
-            reason=called.reason,
-            peer=called.peer,
-        )
+        facts = phone_facts.of_call(called)
+        self._write("call", now - self._origin, case=_CASE, phone=phone, **facts)
 
     def media_heard(self, phone: str, media: MediaIn, now: float) -> None:
         """An RTP packet arrived."""

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from harness.call_claims import HearClaim, OrderClaim, StateClaim
-from harness.claims import Claim, RegistrationClaim, ReplyClaim, State, WireClaim
+from harness.claims import Claim, RegistrationClaim, ReplyClaim, State, WindowClaim, WireClaim
 from harness.evidence import is_call_from, is_check_sync
 from harness.history import Arrival, PhoneHistory, read_message
 from harness.lamp_claims import LampClaim, LawClaim, SubscriptionClaim
@@ -306,7 +306,7 @@ class CaseJudge:
 
     def _seal(self) -> None:
         for claim in self._claims.values():
-            if isinstance(claim, WireClaim | LampClaim | LawClaim):
+            if isinstance(claim, WindowClaim):
                 claim.seal()
 
     def doubt(self, record: Record) -> None:

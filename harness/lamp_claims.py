@@ -4,30 +4,26 @@ from __future__ import annotations
 
 import itertools
 
-from harness.claims import Claim, State, closing_of
+from harness.claims import Claim, State, WindowClaim, closing_of
 from harness.history import PhoneHistory
 from harness.lamps import Point, Subscription, presentity_key
 from harness.verdicts import Closing
 from reports.record import Event
 
 
-class LampClaim(Claim):
+class LampClaim(WindowClaim):
     """What one lamp of one watcher shows from a point in the Record on.
 
     `goes` is everything that it shows, from what it showed at that point; `stays` is that with one state. Both are
     closed like counts: control is the NOTIFY that came when the watcher subscribed. `becomes` only waits.
-
-    A closed window is still looked at until the next stimulus: `seal` ends it for good.
     """
 
     def __init__(self, event: Event, phone: PhoneHistory, stimulus_t: float, floor: int) -> None:
-        super().__init__(event)
-        self._phone = phone
+        super().__init__(event, phone)
         self._floor = floor
         self._stimulus = stimulus_t
         self._wanted: list[str] = self.spec["goes"]
         self.deadline = stimulus_t + float(self.spec["within"])
-        self._sealed = False
         self.expected = self._expectation()
         self.look()
 
@@ -68,7 +64,7 @@ class LampClaim(Claim):
 
     def look(self) -> None:
         """See what the lamp shows now."""
-        if self._sealed or self.state is State.BROKEN or (self.state is State.MET and not self.closes):
+        if self._decided:
             return
         points = self._points()
         states = self._states()
@@ -122,10 +118,6 @@ class LampClaim(Claim):
             since = f"since {event['t'] - points[-1].t:.1f} s"
             self._break(points, f"still {points[-1].state.value}, {since}{self._law()}")
 
-    def seal(self) -> None:
-        """A new stimulus begins: what the lamp shows from now on is not this claim's."""
-        self._sealed = self._sealed or self.state is not State.OPEN
-
     def closed(self, event: Event) -> None:
         """The engine says that control, fence and lag are done."""
         if self.state is not State.OPEN:
@@ -152,16 +144,14 @@ class LampClaim(Claim):
             self.settle(State.UNPROVED, actual=self._say(), why=closing)
 
 
-class LawClaim(Claim):
+class LawClaim(WindowClaim):
     """Every NOTIFY of every subscription of a phone keeps the laws (RFC 6665 4.1.3, RFC 4235 4.1).
 
     "Nothing follows the end" is a count like any other, and closed like them.
     """
 
     def __init__(self, event: Event, phone: PhoneHistory) -> None:
-        super().__init__(event)
-        self._phone = phone
-        self._sealed = False
+        super().__init__(event, phone)
         self.expected = f"CSeq and version of {self.spec['phone']}'s NOTIFYs only rise, and nothing follows the end"
         self.look()
 
@@ -179,10 +169,6 @@ class LawClaim(Claim):
         broken = sorted(pair for each in self._phone.lamps.subscriptions for pair in each.broken)
         if broken and not self._sealed:
             self.settle(State.BROKEN, actual=self._say(), why=broken[0][1], decisive=[n for n, _ in broken])
-
-    def seal(self) -> None:
-        """A new stimulus begins: what comes from now on is not this claim's."""
-        self._sealed = self._sealed or self.state is not State.OPEN
 
     def closed(self, event: Event) -> None:
         """The engine says that control, fence and lag are done."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from harness import phone_facts
 from harness.judge import CaseJudge, Judge
 from phones.effects import Called, Changed, Heard, MediaIn, MediaOut, Subscribed, Transmit
 from phones.net import Clock
@@ -152,11 +153,7 @@ class CaseRecorder:
             self.write(
                 "registration",
                 phone=phone,
-                state=changed.state,
-                status=changed.status,
-                reason=changed.reason,
-                expires=changed.expires,
-                contact=format_address(contact),
+                **phone_facts.of_registration(changed, contact),
                 message=self._last_response.get(phone) if changed.status else None,
             )
 
@@ -166,13 +163,7 @@ class CaseRecorder:
             self.write(
                 "subscription",
                 phone=phone,
-                call_id=subscribed.call_id,
-                presentity=subscribed.presentity,
-                event=subscribed.event,
-                state=subscribed.state,
-                status=subscribed.status,
-                reason=subscribed.reason,
-                expires=subscribed.expires,
+                **phone_facts.of_subscription(subscribed),
                 message=self._last_message.get(phone),
             )
 
@@ -182,12 +173,7 @@ class CaseRecorder:
             self.write(
                 "call",
                 phone=phone,
-                call_id=called.call_id,
-                way=called.direction,
-                state=called.state,
-                status=called.status,
-                reason=called.reason,
-                peer=called.peer,
+                **phone_facts.of_call(called),
                 message=self._last_message.get(phone),
             )
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,7 +77,7 @@ class Running:
     def wait(self, within_s: float) -> Spent:
         """Wait for its end. Raises HarnessError when it fails or takes too long."""
         end = time.monotonic() + within_s
-        while (spent := self._poll()) is None:
+        while (spent := self.poll()) is None:
             if time.monotonic() >= end:
                 self.end()
                 raise HarnessError(f"{self.name} was not through after {within_s:g} s", self.said())
@@ -94,9 +94,10 @@ class Running:
     @property
     def ended(self) -> bool:
         """Whether it is over."""
-        return self._poll() is not None
+        return self.poll() is not None
 
-    def _poll(self) -> Spent | None:
+    def poll(self) -> Spent | None:
+        """What it has spent; None while it runs."""
         if self._spent is not None:
             return self._spent
         # wait4 and not Popen: only it tells what this one child has used
@@ -115,7 +116,7 @@ class Running:
             with suppress(ProcessLookupError):
                 os.killpg(self.process.pid, number)
             end = time.monotonic() + 5
-            while self._poll() is None and time.monotonic() < end:
+            while self.poll() is None and time.monotonic() < end:
                 self.pause()
 
     def pause(self) -> None:
@@ -138,29 +139,33 @@ def kamailio(folder: Path) -> Iterator[Address]:
         options = ["-DD", "-E", "-f", str(configuration), "-w", name, "-Y", name, "-m", "256", "-M", "16"]
         running = Running([program, *options], folder)
         try:
-            _await_answer(running, (HOST, port))
+            if not answers((HOST, port), running.poll):
+                raise HarnessError("kamailio does not start", running.said())
             yield HOST, port
         finally:
             running.end()
 
 
-def _await_answer(running: Running, address: Address) -> None:
+def answers(address: Address, poll: Callable[[], object]) -> bool:
+    """Wait for an answer to OPTIONS over UDP; False when none comes in 15 s, or `poll` is no longer None."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind((HOST, 0))
         sock.settimeout(0.1)
-        here = f"{HOST}:{sock.getsockname()[1]}"
+        here, there = (f"{HOST}:{port}" for port in (sock.getsockname()[1], address[1]))
         ping = (
-            f"OPTIONS sip:{HOST} SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bK-ping\r\nMax-Forwards: 1\r\n"
-            f"From: <sip:ping@{here}>;tag=1\r\nTo: <sip:{HOST}>\r\nCall-ID: ping\r\nCSeq: 1 OPTIONS\r\n"
+            f"OPTIONS sip:{there} SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bK-ping\r\nMax-Forwards: 1\r\n"
+            f"From: <sip:ping@{here}>;tag=1\r\nTo: <sip:{there}>\r\nCall-ID: ping\r\nCSeq: 1 OPTIONS\r\n"
             "Content-Length: 0\r\n\r\n"
         )
         end = time.monotonic() + _STARTS_WITHIN_S
-        while time.monotonic() < end and not running.ended:
+        while time.monotonic() < end and poll() is None:
             sock.sendto(ping.encode(), address)
-            with suppress(OSError):
-                if sock.recv(65_535).startswith(b"SIP/2.0 "):
-                    return
-        raise HarnessError("kamailio does not start", running.said())
+            try:
+                return sock.recv(65_535).startswith(b"SIP/2.0 ")
+            except OSError:
+                # nobody there yet (which the kernel says at once), or nobody ready
+                select.select([], [], [], 0.02)
+        return False
 
 
 def users_file(folder: Path, count: int) -> Path:

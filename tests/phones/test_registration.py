@@ -25,6 +25,7 @@ from tests.phones.playbook import (
     cseqs,
     granted,
 )
+from tests.phones.walks import check_walk, fired
 
 # --- the table, pair by pair -----------------------------------------------------------------------------------------
 
@@ -77,24 +78,14 @@ WAY = {
 def machine_in(state: str) -> Machine:
     machine = Machine(REGISTRATION, {"refresh": lambda _: 8.0, "expiry": lambda _: 10.0}, 0.0)
     for event in WAY[state]:
-        machine.deadlines.pop(event.removeprefix("timer "), None)
-        machine.fire(event, 0.0)
+        fired(machine, event, 0.0)
     assert machine.state == state
     return machine
 
 
 def test_every_event_in_every_state() -> None:
-    expected = dict(line.strip().split(" -> ") for line in WALK.strip().splitlines())
     assert set(WAY) == set(REGISTRATION.states)
-    for state in WAY:
-        for event in REGISTRATION.events:
-            machine = machine_in(state)
-            machine.deadlines.pop(event.removeprefix("timer "), None)
-            unchanged = f"{state}: [{' '.join(sorted(machine.deadlines))}]"
-            done = ", ".join(machine.fire(event, 1.0))
-            after = f"{machine.state}: {done}".rstrip() + f" [{' '.join(sorted(machine.deadlines))}]"
-            assert after == expected.pop(f"{state}, {event}", unchanged), (state, event)
-    assert expected == {}
+    check_walk(WALK, REGISTRATION, WAY, machine_in)
 
 
 # --- registering -----------------------------------------------------------------------------------------------------

@@ -8,16 +8,15 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from select import select
 from typing import Any
 
 import jinja2
 
+from harness.bench.peers import answers
 from phones.sip.message import Address
 
 HERE = Path(__file__).parent
@@ -25,7 +24,6 @@ HOST = "127.0.0.1"
 TABLES = Path("/usr/share/kamailio/dbtext/kamailio")
 """Debian's empty tables; presence wants some to be there although nothing is kept in them."""
 
-_STARTS_WITHIN_S = 15.0
 _ATTEMPTS = 3
 
 
@@ -98,7 +96,7 @@ def kamailio(program: str, configuration: str, *, tls: bool = False, **values: A
             (folder / "kamailio.cfg").write_text(template(configuration).render(**known, **values), encoding="utf-8")
             process = _start(program, folder)
             try:
-                if _answers(running, process):
+                if answers(running.sip, process.poll):
                     yield running
                     return
             finally:
@@ -145,28 +143,6 @@ def _start(program: str, folder: Path) -> subprocess.Popen[bytes]:
             [*command, "-m", "64", "-M", "8"],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
-
-
-def _answers(running: Kamailio, process: subprocess.Popen[bytes]) -> bool:
-    """Wait for an answer to OPTIONS; False when there is none."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind((HOST, 0))
-        sock.settimeout(0.1)
-        here = f"{HOST}:{sock.getsockname()[1]}"
-        ping = (
-            f"OPTIONS sip:{HOST}:{running.port} SIP/2.0\r\nVia: SIP/2.0/UDP {here};branch=z9hG4bK-ping\r\n"
-            f"From: <sip:ping@{here}>;tag=1\r\nTo: <sip:{HOST}:{running.port}>\r\nCall-ID: ping\r\nCSeq: 1 OPTIONS\r\n"
-            "Max-Forwards: 1\r\nContent-Length: 0\r\n\r\n"
-        )
-        end = time.monotonic() + _STARTS_WITHIN_S
-        while time.monotonic() < end and process.poll() is None:
-            sock.sendto(ping.encode(), running.sip)
-            try:
-                return sock.recv(65_535).startswith(b"SIP/2.0 ")
-            except OSError:
-                # nobody there yet (which the kernel says at once), or nobody ready
-                select([], [], [], 0.02)
-        return False
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

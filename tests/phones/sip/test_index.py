@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from types import FrameType
-from typing import Any
-
 import pytest
 import sipmessage
 from hypothesis import given, settings
@@ -14,6 +10,7 @@ from hypothesis import strategies as st
 from phones.sip.index import COMPACT, Message, SipSyntaxError, first_element, header_key, scan
 from phones.sip.message import request
 from tests.phones.playbook import a_request, message, without
+from tests.phones.sip.cost import lines_run
 from tests.phones.sip.strategies import HOSTILE, some_bytes
 
 NOTIFY = a_request("NOTIFY", "Event: check-sync", "Subscription-State: terminated;reason=noresource")
@@ -229,23 +226,7 @@ def test_any_bytes_are_a_message_or_a_syntax_error(data: bytes) -> None:
 
 
 def _lines_run(data: bytes) -> int:
-    """How many lines of the index Python runs to read `data`."""
-    count = 0
-
-    def trace(frame: FrameType, event: str, argument: Any) -> Any:
-        nonlocal count
-        if not frame.f_code.co_filename.endswith("index.py"):
-            return None
-        count += event == "line"
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        Message.parse(data)
-    finally:
-        sys.settrace(before)
-    return count
+    return lines_run("phones/sip/index.py", lambda: Message.parse(data))
 
 
 @pytest.mark.parametrize("header", ["X: y", "Via: SIP/2.0/UDP h;branch=z9hG4bKx", "Y:", "Z: a", " folded"])
