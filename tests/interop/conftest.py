@@ -40,9 +40,9 @@ def allure() -> str:
     return peer("allure", str(FROM_NPM))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def plain_kamailio() -> Iterator[Kamailio]:
-    """A SIP server that knows nothing of Kazoo, with the users 1001 to 1020 of `lab.example`."""
+    """A SIP server that knows nothing of Kazoo, with the users 1001 to 1020 of `lab.example`, none of them registered."""
     program = peer("kamailio", "/usr/sbin")
     with kamailio(program, "server.cfg.j2", realm=REALM, users=users(20), min_expires=1) as running:
         yield running
