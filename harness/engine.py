@@ -317,7 +317,7 @@ class Engine:
             for task in (*tasks, lag):
                 task.cancel()
             await asyncio.gather(*tasks, lag, return_exceptions=True)
-            await world.api.close()
+            await world.close()
 
     async def _arriving(self, tasks: list[asyncio.Task[None]]) -> AsyncIterator[tuple[Case, MakeRun]]:
         """The cases, until no more can come. Raises what one of the `tasks` has raised."""
@@ -349,7 +349,7 @@ class Engine:
                     try:
                         await self._case(number, case, make, alone)
                     finally:
-                        await alone.api.close()
+                        await alone.close()
             else:
                 await self._case(number, case, make, world)
 

@@ -115,7 +115,7 @@ class LiveFleet:
                 await part.close()
             self._say("removing devices")
             self.outcome.left = await self._remove(tenancy)
-            await world.api.close()
+            await world.close()
         return self.outcome
 
     async def _remove(self, tenancy: Tenancy) -> list[str]:

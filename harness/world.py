@@ -71,6 +71,11 @@ class World:
         """Whether other programs can reach it: it has sockets."""
         return self.encrypted
 
+    async def close(self) -> None:
+        """Leave the target in good order: what was closed is gone when this ends."""
+        await self.api.close()
+        await self.wire.gone()
+
     async def throttle(self) -> None:
         """Keep to the request rate that a live target allows."""
         if self.target.kind == "reference":

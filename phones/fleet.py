@@ -61,7 +61,7 @@ class RunningPhone:
         """A connection is gone; what happens to a place that the phone has left is no loss."""
         if endpoint is self._current:
             now = self._fleet.clock.time()
-            self.phone.disconnected(reason, now)
+            self.phone.disconnected(reason, now, self._local)
             self._carry_out(now)
 
     @property

@@ -148,6 +148,9 @@ class Streams(Protocol):
     async def listen(self, transport: Transport, accept: Accept, host: str = "127.0.0.1", port: int = 0) -> Listener:
         """Accept connections; port 0 lets the system pick. Raises OSError when it is taken."""
 
+    async def gone(self) -> None:
+        """Wait until those that were closed have said their last words."""
+
 
 class Wire(Datagrams, Streams, Protocol):
     """The wire port."""

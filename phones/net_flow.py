@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from phones.net import Alarm, Clock, Connection, Streams
 from phones.sip.framing import PING
@@ -15,9 +16,9 @@ _PONG_S = 10.0
 
 
 class Flow:
-    """An endpoint that is a connection. It keeps its first address as its name, whatever port comes later.
+    """An endpoint that is a connection. `receive(data, source)` and `lost(reason)` are told.
 
-    `receive(data, source)` and `lost(reason)` are told; after a loss the next message opens another connection.
+    After a loss `local` is that of the next connection, which the next message opens: nobody listens at the old one.
     """
 
     def __init__(
@@ -37,24 +38,23 @@ class Flow:
         self._host = host
         self._remote: Address | None = None
         self._closed = False
-        self._connection: Connection | None = wire.connection(transport, self, host)
+        self._connection: Connection | None = None
         self._alarm = Alarm(clock, self._watch)
         self._octets = 0
         self._pinged = False
         self._answers = False
-        self.local: Address = self._connection.local
+        self.local: Address
+        self._renew()
 
     def send(self, data: bytes, remote: Address) -> None:
         """Send one message; the first one decides where the connection leads."""
         if self._closed:
             return
-        if self._connection is None:
-            try:
-                self._connection = self._wire.connection(self._transport, self, self._host)
-            except OSError as error:
-                self._fail(str(error))
-                return
-        connection = self._connection
+        try:
+            connection = self._connection or self._renew()
+        except OSError as error:
+            self._fail(str(error))
+            return
         if self._remote is None:
             self._remote = remote
             connection.connect(remote)
@@ -78,7 +78,15 @@ class Flow:
         self._alarm.set(None)
         self._connection = self._remote = None
         if not self._closed:
+            # whoever is told of the loss is told where we are now; without an address the next message tries again
+            with suppress(OSError):
+                self._renew()
             self._lost(reason)
+
+    def _renew(self) -> Connection:
+        self._connection = connection = self._wire.connection(self._transport, self, self._host)
+        self.local = connection.local
+        return connection
 
     def _watch(self) -> None:
         """Ping, or look what came of the ping (RFC 5626 4.4.1). Who never answered one need not (RFC 3261 7.5)."""

@@ -59,6 +59,9 @@ class MemoryWire:
         self._listeners[transport, local] = listener = _MemoryListener(self, transport, local, accept)
         return listener
 
+    async def gone(self) -> None:
+        """Nobody lingers here."""
+
     def go_away(self) -> None:
         """Lose every datagram and connection until `come_back`."""
         self._away = True

@@ -71,12 +71,36 @@ def reason_of(error: BaseException | None, expected: str = "") -> str:
             return str(error) or type(error).__name__
 
 
+class Leaving:
+    """Connections that were closed, and still have something to say to their peers."""
+
+    def __init__(self) -> None:
+        self._those: set[object] = set()
+        self._fewer = asyncio.Event()
+
+    def begin(self, connection: object) -> None:
+        """One was closed."""
+        self._those.add(connection)
+
+    def end(self, connection: object) -> None:
+        """One is gone, whether it was closed or not."""
+        self._those.discard(connection)
+        self._fewer.set()
+
+    async def over(self) -> None:
+        """Wait until none is left."""
+        while self._those:
+            self._fewer.clear()
+            await self._fewer.wait()
+
+
 class SocketWire:
     """Sockets on the running event loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, encryption: Encryption | None = None) -> None:
         self._loop = loop
         self._encryption = encryption or Encryption()
+        self._leaving = Leaving()
 
     def open(self, receive: Receive, host: str = "127.0.0.1", port: int = 0) -> Endpoint:
         """Bind a non-blocking UDP socket."""
@@ -95,8 +119,8 @@ class SocketWire:
             # its library is slow to load, and most runs never need it
             from phones.net_web import WebConnection
 
-            return WebConnection(self._loop, transport, peer, self._encryption, sock)
-        return StreamConnection(self._loop, transport, peer, self._encryption, sock)
+            return WebConnection(self._loop, transport, peer, self._encryption, sock, self._leaving)
+        return StreamConnection(self._loop, transport, peer, self._encryption, sock, self._leaving)
 
     async def listen(self, transport: Transport, accept: Accept, host: str = "127.0.0.1", port: int = 0) -> Listener:
         """Listen for TCP connections."""
@@ -108,6 +132,10 @@ class SocketWire:
         listener = _SocketListener(self._loop, transport, accept)
         listener.server = await self._loop.create_server(listener.protocol, host, port, ssl=context)
         return listener
+
+    async def gone(self) -> None:
+        """Wait until every connection of ours that was closed is gone: a few seconds at most."""
+        await self._leaving.over()
 
 
 def local_towards(remote: Address) -> str:
@@ -182,6 +210,7 @@ class StreamConnection(asyncio.BufferedProtocol):
         peer: Peer | None,
         encryption: Encryption | None = None,
         sock: socket.socket | None = None,
+        leaving: Leaving | None = None,
     ) -> None:
         self.octets = 0
         self.peer = peer
@@ -191,6 +220,7 @@ class StreamConnection(asyncio.BufferedProtocol):
         self._kind = transport
         self._encryption = encryption
         self._sock = sock
+        self._leaving = leaving
         self._framer = framer_of(transport)
         self._buffer = memoryview(bytearray(_READ))
         self._waiting: list[bytes] = []
@@ -245,14 +275,21 @@ class StreamConnection(asyncio.BufferedProtocol):
             return
         self._closed = True
         self._calm()
+        if self._leaving is not None and (self._transport is not None or self._dialling is not None):
+            self._leaving.begin(self)
         if self._transport is not None:
             self._transport.close()
             if self._transport.get_write_buffer_size() or self._kind.encrypted:
                 self._loop.call_later(_LAST_WORDS_S, self._transport.abort)
         elif self._dialling is not None:
+            self._dialling.add_done_callback(lambda _: self._left())
             self._dialling.cancel()
         elif self._sock is not None:
             self._sock.close()
+
+    def _left(self) -> None:
+        if self._leaving is not None:
+            self._leaving.end(self)
 
     def _abort(self, reason: str) -> None:
         self._why = self._why or reason
@@ -310,6 +347,7 @@ class StreamConnection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """It is gone."""
+        self._left()
         self._gone(self._why or reason_of(exc))
 
 

@@ -13,7 +13,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.web_request import BaseRequest
 
 from phones.net import Accept, Listener, Peer
-from phones.net_sockets import CONNECT_S, Encryption, reason_of
+from phones.net_sockets import CONNECT_S, Encryption, Leaving, reason_of
 from phones.sip.framing import LARGEST_BODY, PONG, WebFramer
 from phones.sip.message import Address
 from phones.sip.transport import Transport
@@ -118,6 +118,7 @@ class WebConnection(_Talk):
         peer: Peer,
         encryption: Encryption,
         sock: socket.socket,
+        leaving: Leaving,
     ) -> None:
         super().__init__(peer)
         self.local: Address = sock.getsockname()[:2]
@@ -125,18 +126,22 @@ class WebConnection(_Talk):
         self._transport = transport
         self._encryption = encryption
         self._sock = sock
+        self._leaving = leaving
         self._handed_over = False
         self._running: asyncio.Task[None] | None = None
 
     def connect(self, remote: Address) -> None:
         """Connect and shake hands."""
         self._running = self._loop.create_task(self._run(remote))
+        self._running.add_done_callback(lambda _: self._leaving.end(self))
 
     def close(self) -> None:
         """Leave."""
         super().close()
         if self._running is None:
             self._sock.close()
+        elif not self._running.done():
+            self._leaving.begin(self)
 
     def _hand_over(self, _: object) -> socket.socket:
         self._handed_over = True

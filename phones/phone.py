@@ -235,12 +235,13 @@ class Phone:
         self._process(outputs, now, forget=forget)
         self._settle(now)
 
-    def disconnected(self, reason: str, now: float) -> None:
-        """The connection to the edge is lost, or could not be made; `reason` in words.
+    def disconnected(self, reason: str, now: float, local: Address | None = None) -> None:
+        """The connection to the edge is lost, or could not be made; `reason` in words. `local`: where the next one begins.
 
         What was asked on it fails at once. A registration that the phone refreshes is made again on a new one, after
         a while that grows with each failure, and the subscriptions follow. Calls go on.
         """
+        self._line.local = local or self._line.local
         self._recovery.disconnected()
         self._line.transactions.lost(self.edge, reason)
         self._process(self._line.transactions.take(), now)

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -43,8 +44,15 @@ def allure() -> str:
 @pytest.fixture
 def plain_kamailio() -> Iterator[Kamailio]:
     """A SIP server that knows nothing of Kazoo, with the users 1001 to 1020 of `lab.example`, none of them registered."""
-    program = peer("kamailio", "/usr/sbin")
-    with kamailio(program, "server.cfg.j2", realm=REALM, users=users(20), min_expires=1) as running:
+    with server() as running:
+        yield running
+
+
+@contextmanager
+def server(*, certificates: bool = False) -> Iterator[Kamailio]:
+    """Such a server; `certificates`: over TLS it talks only to who shows one of its CA."""
+    program, known = peer("kamailio", "/usr/sbin"), {"realm": REALM, "users": users(20), "min_expires": 1}
+    with kamailio(program, "server.cfg.j2", certificates=certificates, **known) as running:
         yield running
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from harness.judge import Judge
 from harness.recorder import CaseRecorder, RunRecorder
 from phones.fleet import Fleet
-from phones.net_sockets import SocketWire
+from phones.net_sockets import Encryption, SocketWire
 from phones.sip.index import Message
 from phones.sip.lamp import Lamp
 from reports.record import SCHEMA, Event, Record, RecordWriter, read_record
@@ -24,7 +24,7 @@ WITHIN_S = 10.0
 class Lab:
     """A fleet that is being recorded."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, encryption: Encryption | None = None) -> None:
         loop = asyncio.get_running_loop()
         self.folder = folder
         self._run = RunRecorder(Judge())
@@ -39,7 +39,8 @@ class Lab:
         self._run.start(self._writer)
         self._run.write("header", schema=SCHEMA)
         self.recorder = CaseRecorder(self._run, "lab")
-        self.fleet = Fleet(SocketWire(loop), loop, self.recorder)
+        self._wire = SocketWire(loop, encryption)
+        self.fleet = Fleet(self._wire, loop, self.recorder)
         # a stranger that lives on takes a branch that it knows for a repetition
         self.rng = random.Random()
 
@@ -61,21 +62,22 @@ class Lab:
         end = self.recorder.now + seconds
         assert await self.recorder.until(reached, lambda: end), "it did not come to pass"
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """Take the phones off the wire and finish the Record."""
         self.fleet.close()
+        await self._wire.gone()
         self._run.write("footer")
         self._writer.close()
 
 
 @asynccontextmanager
-async def lab(folder: Path) -> AsyncIterator[Lab]:
+async def lab(folder: Path, encryption: Encryption | None = None) -> AsyncIterator[Lab]:
     """A lab until the end of the block."""
-    made = Lab(folder)
+    made = Lab(folder, encryption)
     try:
         yield made
     finally:
-        made.close()
+        await made.close()
 
 
 @dataclass(frozen=True)

@@ -8,43 +8,59 @@ from pathlib import Path
 
 import pytest
 
+from harness.target import Edges
+from harness.world import encryption_of
 from phones.calls import CallPolicy
 from phones.fleet import RunningPhone
-from phones.phone import Identity
+from phones.net_sockets import Encryption
+from phones.phone import Identity, format_address
 from phones.sip.index import Message
-from tests.interop.conftest import REALM
+from phones.sip.transport import Transport
+from tests.interop.conftest import REALM, server
 from tests.interop.kamailio.running import Kamailio, users
 from tests.interop.lab import Lab, Told, lab
 
 pytestmark = pytest.mark.interop
 
 Script = Callable[[Lab, "Desk"], Awaitable[None]]
+Play = Callable[..., Told]
 
 
 class Desk:
     """Makes phones of the server's users."""
 
-    def __init__(self, lab: Lab, server: Kamailio) -> None:
+    def __init__(self, lab: Lab, server: Kamailio, transport: Transport) -> None:
         self.server = server
         self._lab = lab
+        self._transport = transport
 
     def phone(self, user: str, password: str = "") -> RunningPhone:
         """The phone of `user`, with its own password when none is given."""
         identity = Identity(user, password or users(20)[user], REALM)
-        return self._lab.fleet.add(user, identity, edge=self.server.sip, rng=self._lab.rng)
+        where = self.server.place(self._transport)
+        return self._lab.fleet.add(user, identity, edge=where, rng=self._lab.rng, transport=self._transport)
+
+
+@pytest.fixture(params=[Transport.UDP, Transport.TCP, Transport.TLS])
+def transport(request: pytest.FixtureRequest) -> Transport:
+    """What carries the phones' SIP."""
+    return Transport(request.param)
 
 
 @pytest.fixture
-def play(plain_kamailio: Kamailio, tmp_path: Path) -> Callable[[Script], Told]:
-    """Carry a script out and return what the Record says of it."""
+def play(plain_kamailio: Kamailio, transport: Transport, tmp_path: Path) -> Play:
+    """Carry a script out and return what the Record says of it: everything came by the transport that was meant."""
 
-    def run(script: Script) -> Told:
+    def run(script: Script, encryption: Encryption | None = None, server: Kamailio = plain_kamailio) -> Told:
         async def whole() -> None:
-            async with lab(tmp_path / "record") as made, asyncio.timeout(60):
-                await script(made, Desk(made, plain_kamailio))
+            made_safe = encryption or Encryption(server.trust)
+            async with lab(tmp_path / "record", made_safe) as made, asyncio.timeout(60):
+                await script(made, Desk(made, server, transport))
 
         asyncio.run(whole())
-        return Told.by(tmp_path / "record")
+        told = Told.by(tmp_path / "record")
+        assert {each["transport"] for each in told.events("message")} <= {transport.value}
+        return told
 
     return run
 
@@ -57,7 +73,7 @@ def statuses(told: Told, phone: str, method: str) -> list[int]:
     return [each.status for each in told.messages(phone, "in", method)]
 
 
-def test_a_phone_registers_refreshes_and_leaves(play: Callable[[Script], Told]) -> None:
+def test_a_phone_registers_refreshes_and_leaves(play: Play) -> None:
     async def script(made: Lab, desk: Desk) -> None:
         phone = desk.phone("1001")
         assert (await phone.register(expires=120)).state == "registered"
@@ -86,7 +102,7 @@ def contacts(server: Kamailio, user: str) -> list[str]:
     return [each["Contact"]["Address"] for each in found["Contacts"]]
 
 
-def test_a_wrong_password_is_not_tried_for_ever(play: Callable[[Script], Told]) -> None:
+def test_a_wrong_password_is_not_tried_for_ever(play: Play) -> None:
     async def script(made: Lab, desk: Desk) -> None:
         assert (await desk.phone("1001", "wrong").register()).state == "refused"
 
@@ -95,7 +111,7 @@ def test_a_wrong_password_is_not_tried_for_ever(play: Callable[[Script], Told]) 
     assert told.events("registration")[-1]["status"] == 401
 
 
-def test_lamps_follow_a_call(play: Callable[[Script], Told]) -> None:
+def test_lamps_follow_a_call(play: Play) -> None:
     async def script(made: Lab, desk: Desk) -> None:
         watcher, caller, called = (desk.phone(user) for user in ("1001", "1002", "1003"))
         called.calls_policy = CallPolicy("ring")
@@ -131,7 +147,7 @@ def test_lamps_follow_a_call(play: Callable[[Script], Told]) -> None:
     assert {(each.get("user-agent") or "") for each in notified} == {"interop-kamailio"}
 
 
-def test_a_call_is_relayed_and_both_hear_each_other(play: Callable[[Script], Told]) -> None:
+def test_a_call_is_relayed_and_both_hear_each_other(play: Play, transport: Transport) -> None:
     async def script(made: Lab, desk: Desk) -> None:
         caller, called = desk.phone("1004"), desk.phone("1005")
         called.calls_policy = CallPolicy("answer", after=0.1)
@@ -151,7 +167,7 @@ def test_a_call_is_relayed_and_both_hear_each_other(play: Callable[[Script], Tol
     assert bye.all("route") == [route]
     assert bye.uri == caller_contact(told)
     [ack] = told.messages("1005", "in", "ACK")
-    assert ack.all("via")[0].startswith("SIP/2.0/UDP")
+    assert ack.all("via")[0].startswith(f"SIP/2.0/{transport.upper()}")
     for phone in ("1004", "1005"):
         assert [each["state"] for each in told.events("call", phone)][-2:] == ["talking", "ended"]
         incoming = [each for each in told.events("media", phone) if each["direction"] == "in"]
@@ -164,7 +180,7 @@ def caller_contact(told: Told) -> str:
 
 
 @pytest.mark.parametrize(("how", "who", "whom"), [("reject", "1006", "1007"), ("cancel", "1010", "1011")])
-def test_a_call_that_does_not_come_about(how: str, who: str, whom: str, play: Callable[[Script], Told]) -> None:
+def test_a_call_that_does_not_come_about(how: str, who: str, whom: str, play: Play) -> None:
     async def script(made: Lab, desk: Desk) -> None:
         caller, called = desk.phone(who), desk.phone(whom)
         called.calls_policy = CallPolicy("ring")
@@ -185,7 +201,7 @@ def test_a_call_that_does_not_come_about(how: str, who: str, whom: str, play: Ca
     assert told.events("media") == []
 
 
-def test_nobody_there(play: Callable[[Script], Told]) -> None:
+def test_nobody_there(play: Play) -> None:
     async def script(made: Lab, desk: Desk) -> None:
         caller = desk.phone("1012")
         assert (await caller.register()).state == "registered"
@@ -196,7 +212,7 @@ def test_nobody_there(play: Callable[[Script], Told]) -> None:
     assert end["status"] == 480
 
 
-def test_check_sync_from_the_server(play: Callable[[Script], Told]) -> None:
+def test_check_sync_from_the_server(play: Play, transport: Transport) -> None:
     async def script(made: Lab, desk: Desk) -> None:
         phone, other = desk.phone("1008"), desk.phone("1013")
         for each in (phone, other):
@@ -206,24 +222,24 @@ def test_check_sync_from_the_server(play: Callable[[Script], Told]) -> None:
 
     told = play(script)
     [notify] = told.messages("1008", "in", "NOTIFY")
-    assert_check_sync(notify, told)
+    assert_check_sync(notify, told, transport)
     assert list(told.messages("1013", "in", "NOTIFY")) == []
 
 
-def assert_check_sync(notify: Message, told: Told) -> None:
+def assert_check_sync(notify: Message, told: Told, transport: Transport) -> None:
     assert notify.get("event") == "check-sync;reboot=true"
     assert (notify.get("subscription-state") or "").startswith("terminated")
     assert "tag" not in (notify.get("to") or "")
     assert notify.body == b""
     [registered] = told.events("registration", "1008")
     # relayed to the registered Contact, not sent to the name
-    assert notify.uri == f"sip:1008@{registered['contact']}"
+    assert notify.uri == f"sip:1008@{registered['contact']}{transport.parameter}"
     assert len(notify.all("via")) == 2
     [answer] = [each for each in told.messages("1008", "out", "NOTIFY") if each.status]
     assert answer.status == 200
 
 
-def test_subscriptions_are_refreshed_and_run_out(play: Callable[[Script], Told]) -> None:
+def test_subscriptions_are_refreshed_and_run_out(play: Play) -> None:
     async def script(made: Lab, desk: Desk) -> None:
         watcher = desk.phone("1001")
         assert (await watcher.register()).state == "registered"
@@ -241,3 +257,56 @@ def test_subscriptions_are_refreshed_and_run_out(play: Callable[[Script], Told])
     ]
     assert "tag" in (second.get("to") or "")
     assert first.call_id == second.call_id
+
+
+# --- connections -----------------------------------------------------------------------------------------------------
+
+ONLY_STREAMS = pytest.mark.parametrize("transport", [Transport.TCP, Transport.TLS], indirect=True)
+ONLY_TLS = pytest.mark.parametrize("transport", [Transport.TLS], indirect=True)
+
+
+@ONLY_STREAMS
+def test_who_has_lost_its_connection_with_a_server_that_restarts_is_reached_again(play: Play) -> None:
+    async def script(made: Lab, desk: Desk) -> None:
+        phone = desk.phone("1001")
+        assert (await phone.register()).state == "registered"
+        assert (await phone.subscribe(aor("1002"))).state == "active"
+        await asyncio.to_thread(desk.server.restart)
+        await made.until(lambda: made.states("registration").count("registered") == 2, 40)
+        await made.until(lambda: made.states("subscription").count("active") >= 2, 40)
+        made.requests.clear()
+        desk.server.check_sync(aor("1001"))
+        await made.until(lambda: ("1001", "NOTIFY") in made.requests)
+
+    told = play(script)
+    assert "check-sync" in [each.get("event") for each in told.messages("1001", "in", "NOTIFY")]
+    # the server knows nothing of the old subscription, so there is another
+    assert len({each.call_id for each in told.messages("1001", "out", "SUBSCRIBE")}) == 2
+
+
+def outcome(play: Play, encryption: Encryption, at: Kamailio) -> tuple[str, str]:
+    """State and reason of one attempt to register."""
+
+    async def script(made: Lab, desk: Desk) -> None:
+        await desk.phone("1001").register()
+
+    [tried] = play(script, encryption, at).events("registration")
+    return tried["state"], tried["reason"]
+
+
+@ONLY_TLS
+def test_a_server_whose_certificate_does_not_hold_gets_no_word(play: Play, plain_kamailio: Kamailio) -> None:
+    state, reason = outcome(play, Encryption(), plain_kamailio)
+    assert state == "unanswered"
+    assert reason.startswith("TLS: the certificate of 127.0.0.1 does not hold: ")
+
+
+@ONLY_TLS
+def test_a_server_that_asks_for_certificates_talks_to_who_shows_one(play: Play) -> None:
+    with server(certificates=True) as strict:
+        edges = Edges(tls=format_address(strict.place(Transport.TLS)), ca_file=str(strict.ca_file))
+        state, reason = outcome(play, encryption_of(edges), strict)
+        assert (state, reason[:4]) == ("unanswered", "TLS:")
+    with server(certificates=True) as strict:
+        edges = Edges(tls=format_address(strict.place(Transport.TLS)), verify=False, certificate=str(strict.client_certificate))
+        assert outcome(play, encryption_of(edges), strict) == ("registered", "OK")

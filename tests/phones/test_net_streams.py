@@ -465,8 +465,10 @@ def test_a_flow_opens_when_it_is_needed_and_again_after_a_loss() -> None:
             await NEWS.until(lambda: lost)
             flow.send(HELLO, where)
             await NEWS.until(lambda: len(got) == 2)
-            assert len(server.ends) == 2
             assert lost == ["closed by the other end"]
+            # it is known where the new one begins: nobody could be reached at the old address
+            assert [end.remote for end in server.ends] == [first.remote, flow.local]
+            assert first.remote != flow.local
             flow.close()
             flow.send(HELLO, where)
 

@@ -6,18 +6,21 @@ import json
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import jinja2
+import trustme
 
 from harness.bench.peers import answers
 from phones.sip.message import Address
+from phones.sip.transport import Transport
 
 HERE = Path(__file__).parent
 HOST = "127.0.0.1"
@@ -31,24 +34,35 @@ _ATTEMPTS = 3
 class Kamailio:
     """One that answers. `folder` has its configuration, its log, its socket and its certificate."""
 
+    program: str
     folder: Path
     port: int
     tls_port: int
+    _processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
     def sip(self) -> Address:
         """Where it speaks UDP and TCP."""
         return HOST, self.port
 
-    @property
-    def tls(self) -> Address:
-        """Where it speaks TLS."""
-        return HOST, self.tls_port
+    def place(self, transport: Transport) -> Address:
+        """Where it speaks UDP, TCP or TLS."""
+        return HOST, self.tls_port if transport.encrypted else self.port
 
     @property
     def ca_file(self) -> Path:
-        """Who signed its certificate."""
+        """Who signed its certificate, and whom it lets in where it asks for certificates."""
         return self.folder / "ca.pem"
+
+    @property
+    def client_certificate(self) -> Path:
+        """A certificate, with its key, that it lets in."""
+        return self.folder / "client.pem"
+
+    @property
+    def trust(self) -> ssl.SSLContext:
+        """For phones that believe nobody else."""
+        return ssl.create_default_context(cafile=str(self.ca_file))
 
     @property
     def log(self) -> str:
@@ -77,6 +91,24 @@ class Kamailio:
         self.ask("tm.t_uac_start", "NOTIFY", aor, f"sip:{HOST}:{self.port}", ".", headers)
 
 
+    def start(self) -> bool:
+        """Start it; whether it answers then."""
+        process = _start(self.program, self.folder)
+        self._processes.append(process)
+        return answers(self.sip, process.poll)
+
+    def end(self) -> None:
+        """End it."""
+        while self._processes:
+            _end(self._processes.pop())
+
+    def restart(self) -> None:
+        """End it, and have another at its place that knows nobody. Raises RuntimeError when that does not answer."""
+        self.end()
+        if not self.start():
+            raise RuntimeError(f"kamailio does not start again:\n{self.log[-4000:]}")
+
+
 def template(name: str) -> jinja2.Template:
     """A template beside this file; an undefined name is an error."""
     loader = jinja2.FileSystemLoader(HERE)
@@ -84,41 +116,44 @@ def template(name: str) -> jinja2.Template:
 
 
 @contextmanager
-def kamailio(program: str, configuration: str, *, tls: bool = False, **values: Any) -> Iterator[Kamailio]:
-    """Run Kamailio with a template of this folder until the end of the block. Raises RuntimeError with its log."""
+def kamailio(program: str, configuration: str, *, certificates: bool = False, **values: Any) -> Iterator[Kamailio]:
+    """Run Kamailio with a template of this folder until the end of the block. Raises RuntimeError with its log.
+
+    `certificates`: over TLS it talks only to who shows one of its CA.
+    """
     # a socket's path may have 107 octets: pytest's folders are too deep
     with tempfile.TemporaryDirectory(prefix="kam-") as name:
         folder = Path(name)
-        _prepare(folder, tls)
+        _prepare(folder)
         for attempt in range(_ATTEMPTS):
-            running = Kamailio(folder, _free_port(), _free_port() if tls else 0)
-            known = {"host": HOST, "port": running.port, "tls_port": running.tls_port, "folder": name, "debug": 1}
+            running = Kamailio(program, folder, _free_port(), _free_port())
+            known = {
+                "host": HOST, "port": running.port, "tls_port": running.tls_port, "folder": name, "debug": 1,
+                "certificates": int(certificates),
+            }  # fmt: skip
             (folder / "kamailio.cfg").write_text(template(configuration).render(**known, **values), encoding="utf-8")
-            process = _start(program, folder)
             try:
-                if answers(running.sip, process.poll):
+                if running.start():
                     yield running
                     return
             finally:
-                _end(process)
+                running.end()
             if "bind" not in running.log or attempt + 1 == _ATTEMPTS:
                 break
         raise RuntimeError(f"kamailio does not start:\n{running.log[-4000:]}")
 
 
-def _prepare(folder: Path, tls: bool) -> None:
+def _prepare(folder: Path) -> None:
     (folder / "db").mkdir()
     for table in ("version", "active_watchers", "presentity", "watchers", "pua"):
         shutil.copy(TABLES / table, folder / "db")
-    if tls:
-        import trustme
-
-        authority = trustme.CA()
-        authority.cert_pem.write_to_path(str(folder / "ca.pem"))
-        certificate = authority.issue_cert(HOST, "localhost", "lab.example")
-        certificate.private_key_pem.write_to_path(str(folder / "key.pem"))
-        for part in certificate.cert_chain_pems:
-            part.write_to_path(str(folder / "cert.pem"), append=True)
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    certificate = authority.issue_cert(HOST, "localhost", "lab.example")
+    certificate.private_key_pem.write_to_path(str(folder / "key.pem"))
+    for part in certificate.cert_chain_pems:
+        part.write_to_path(str(folder / "cert.pem"), append=True)
+    authority.issue_cert("phone@lab.example").private_key_and_cert_chain_pem.write_to_path(str(folder / "client.pem"))
 
 
 def _free_port() -> int:
