@@ -12,6 +12,8 @@ from typing import NoReturn
 
 import pytest
 
+from phones.line import format_address
+from phones.sip.transport import Transport
 from tests.end_to_end.conftest import Served
 from tests.end_to_end.conftest import cli as cli
 from tests.end_to_end.conftest import served as served
@@ -71,7 +73,9 @@ def fronted(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     document = json.loads(served.target.read_text(encoding="utf-8"))
     host, _, port = document["sip"]["udp"].rpartition(":")
     with kamailio(program, "edge.cfg.j2", behind={"host": host, "port": int(port)}) as edge:
-        document["sip"] = {"udp": f"{edge.sip[0]}:{edge.sip[1]}"}
+        spoken = (Transport.UDP, Transport.TCP, Transport.TLS)
+        document["sip"] = {each.value: format_address(edge.place(each)) for each in spoken}
+        document["sip"]["ca_file"] = str(edge.ca_file)
         target = tmp_path_factory.mktemp("fronted") / "target.yaml"
         target.write_text(json.dumps(document), encoding="utf-8")
         yield Fronted(target, edge)

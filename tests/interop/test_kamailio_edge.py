@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from phones.line import format_address
 from phones.sip.index import Message
+from phones.sip.transport import Transport
 from reports.record import read_record
 from tests.end_to_end.conftest import CommandLine
 from tests.interop.conftest import Fronted
@@ -19,29 +21,43 @@ NOT_RELAYED = {"presence-id/cellphone-outbound"}
 """Its carrier is known by the address that it calls from, and the edge calls from its own."""
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS)
-def test_a_chapter_through_the_edge(chapter: str, fronted: Fronted, cli: CommandLine) -> None:
-    cases = cli("run", f"{chapter}/*", "--target", fronted.target, "--format", "json").document["cases"]
-    # skipped: what takes more than half a minute, or another transport; unsupported: what the page does not have
+OVER_STREAMS = ("sync", "lamps", "presence")
+
+
+@pytest.mark.parametrize(
+    ("chapter", "transport"),
+    [*((chapter, "udp") for chapter in CHAPTERS), *((chapter, "tcp") for chapter in OVER_STREAMS)]
+    + [(chapter, "tls") for chapter in OVER_STREAMS],
+)
+def test_a_chapter_through_the_edge(chapter: str, transport: str, fronted: Fronted, cli: CommandLine) -> None:
+    arguments = (f"{chapter}/*", "--target", fronted.target, "--transport", transport, "--format", "json")
+    cases = cli("run", *arguments).document["cases"]
+    # skipped: what takes more than half a minute; unsupported: another transport, or what the page does not have
     bad = [case for case in cases if case["verdict"] not in ("pass", "unclear", "skipped", "unsupported")]
     assert [(case["address"], case["reason"]) for case in bad if case["address"] not in NOT_RELAYED] == []
     assert sum(case["verdict"] == "pass" for case in cases) > len(cases) // 2
 
 
-def test_everything_goes_through_the_edge(fronted: Fronted, cli: CommandLine, tmp_path: Path) -> None:
+@pytest.mark.parametrize("transport", [Transport.UDP, Transport.TCP, Transport.TLS])
+def test_everything_goes_through_the_edge(
+    transport: Transport, fronted: Fronted, cli: CommandLine, tmp_path: Path
+) -> None:
     chosen = ("sync/path-registered", "lamps/call", "lamps/subscribe")
-    assert cli("run", *chosen, "--target", fronted.target).code == 0
+    assert cli("run", *chosen, "--target", fronted.target, "--transport", transport.value).code == 0
     record = read_record(tmp_path / "out" / "latest")
-    edge = f"127.0.0.1:{fronted.edge.port}"
+    edge = format_address(fronted.edge.place(transport))
     heard: list[Message] = []
     for event, data in record:
         if event["kind"] == "message":
-            assert event["remote"] == edge
+            assert (event["remote"], event["transport"]) == (edge, transport.value)
             heard += [Message.parse(data)] if event["direction"] == "in" else []
     # the registrar says what it has remembered, and what it sends comes along it
     registered = [each for each in heard if each.method == "REGISTER" and each.status == 200 and each.get("contact")]
     assert registered
-    assert all(edge in (each.get("path") or "") for each in registered)
+    inside = format_address(fronted.edge.sip)
+    assert all(inside in (each.get("path") or "") for each in registered)
+    if transport.reliable:
+        assert all(f"transport%3D{transport.value}" in (each.get("path") or "") for each in registered)
     for method in ("NOTIFY", "INVITE"):
         relayed = [each for each in heard if each.method == method and not each.status]
         assert relayed
