@@ -236,7 +236,7 @@ class Phone:
         self._settle(now)
 
     def disconnected(self, reason: str, now: float, local: Address | None = None) -> None:
-        """The connection to the edge is lost, or could not be made; `reason` in words. `local`: where the next one begins.
+        """The connection to the edge is lost, or could not be made; `reason` in words. The next one begins at `local`.
 
         What was asked on it fails at once. A registration that the phone refreshes is made again on a new one, after
         a while that grows with each failure, and the subscriptions follow. Calls go on.

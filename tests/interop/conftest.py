@@ -45,7 +45,7 @@ def allure() -> str:
 
 @pytest.fixture
 def plain_kamailio() -> Iterator[Kamailio]:
-    """A SIP server that knows nothing of Kazoo, with the users 1001 to 1020 of `lab.example`, none of them registered."""
+    """A SIP server that knows nothing of Kazoo, with the users 1001 to 1020 of `lab.example`, none registered."""
     with server() as running:
         yield running
 

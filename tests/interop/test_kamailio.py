@@ -308,5 +308,6 @@ def test_a_server_that_asks_for_certificates_talks_to_who_shows_one(play: Play) 
         state, reason = outcome(play, encryption_of(edges), strict)
         assert (state, reason[:4]) == ("unanswered", "TLS:")
     with server(certificates=True) as strict:
-        edges = Edges(tls=format_address(strict.place(Transport.TLS)), verify=False, certificate=str(strict.client_certificate))
+        shown, where = str(strict.client_certificate), format_address(strict.place(Transport.TLS))
+        edges = Edges(tls=where, verify=False, certificate=shown)
         assert outcome(play, encryption_of(edges), strict) == ("registered", "OK")
