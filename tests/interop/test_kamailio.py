@@ -284,7 +284,7 @@ def test_who_has_lost_its_connection_with_a_server_that_restarts_is_reached_agai
     assert len({each.call_id for each in told.messages("1001", "out", "SUBSCRIBE")}) == 2
 
 
-def outcome(play: Play, encryption: Encryption, at: Kamailio) -> tuple[str, str]:
+def outcome(play: Play, encryption: Encryption | None, at: Kamailio) -> tuple[str, str]:
     """State and reason of one attempt to register."""
 
     async def script(made: Lab, desk: Desk) -> None:
