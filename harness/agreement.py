@@ -13,6 +13,7 @@ from typing import Any
 from harness.datagrams import Datagram
 from reports.capture_ends import Ends
 from reports.packets import End
+from reports.record import met_wire
 from reports.view import RunView
 from reports.words import one_line
 
@@ -122,6 +123,8 @@ def agreement(interface: str, view: RunView, seen: Iterable[Datagram], mask: Mas
     agreed, gaps, only_in_record = 0, [], []
     for case in view.cases:
         for event, data in case.of_kind("message"):
+            if not met_wire(event):
+                continue
             local, remote = ends.of_message(event)
             masked = mask(data)
             sent = event["direction"] == "out"

@@ -151,7 +151,7 @@ class OrderClaim(Claim):
 
     def _fits(self, arrival: Arrival, line: Mapping[str, Any], history: PhoneHistory) -> bool:
         message = arrival.message
-        if message is None or not self._in_time(arrival) or arrival.event["seen"] not in ("new", "stray"):
+        if message is None or not self._in_time(arrival) or not arrival.counts:
             return False
         what = line["what"]
         if what.isdigit():

@@ -10,6 +10,7 @@ from typing import Any
 from harness.history import Arrival, PhoneHistory, part_of
 from harness.matchers import ABSENT, look_up, mismatch, show
 from harness.verdicts import Closing
+from phones.sip.index import Message
 from reports.record import Event
 
 
@@ -74,12 +75,21 @@ class Claim:
 
 
 def closing_of(
-    claim: Claim, phone: PhoneHistory, event: Event, *, fits: Callable[[Event], bool] = lambda control: True
+    claim: Claim,
+    phone: PhoneHistory,
+    event: Event,
+    *,
+    since: int,
+    counts: Callable[[Message], bool],
+    fits: Callable[[Event], bool] = lambda control: True,
 ) -> Closing | str:
     """Whether the Record bears out that a count is closed, or why it does not (design: counts are closed, not slept).
 
     Both control and fence have to have come to where the phone is. `fits` says which controls are of the right kind.
+    Nothing that `counts` may have been kept from the phone on purpose behind record number `since`.
     """
+    if kept := phone.unheard(since, counts, "lost", "held"):
+        return f"{kept.event['first']!r} was {kept.event['fault']} on its way to {claim.listener}, on purpose"
     fence = phone.fence_behind(max(claim.n, phone.acted))
     controls = [each for each in phone.controls if each["n"] < claim.n and fits(each)]
     arrived = [each for each in controls if each["state"] == "arrived"]
@@ -248,7 +258,7 @@ class WireClaim(WindowClaim):
             if self.closes and arrival.event["first"].startswith(f"{self.spec['what']} "):
                 self._unproved(f"a {self.spec['what']} came that cannot be read, so nobody knows whether it counts")
             return
-        if arrival.event["seen"] not in ("new", "stray"):
+        if not arrival.counts:
             return
         if not self._fits(arrival) or self._phone.is_fence(arrival):
             return
@@ -260,7 +270,8 @@ class WireClaim(WindowClaim):
             if self.closes:
                 self._break("it came to a Contact that the phone has left")
             return
-        if arrival.t > self.deadline + 1e-9:
+        # what was held on purpose came to our side before
+        if arrival.t - arrival.event.get("after", 0.0) > self.deadline + 1e-9:
             self._late.append(arrival)
             if self.most is not None:
                 self._too_many_or_late()
@@ -288,9 +299,9 @@ class WireClaim(WindowClaim):
             self._break("forbidden" if self.most == 0 else f"{total} came")
 
     def _fits(self, arrival: Arrival) -> bool:
-        message = arrival.message
-        if message is None:
-            return False
+        return arrival.message is not None and self._counts(arrival.message)
+
+    def _counts(self, message: Message) -> bool:
         what = self.spec["what"]
         if what.isdigit():
             if message.is_request or message.status != int(what):
@@ -347,7 +358,9 @@ class WireClaim(WindowClaim):
         """The time to arrive in is over: whoever waits for a message has waited long enough."""
         if self.state is not State.OPEN or self.enough:
             return
-        if self._former:
+        if held := self._phone.unheard(self._floor, self._counts, "held"):
+            self._unproved(f"{held.event['first']!r} is still held on its way, on purpose")
+        elif self._former:
             self._break("it came to a Contact that the phone has left")
         elif self._late:
             self._break(f"it came too late; {self.spec['within']:g} s were allowed")
@@ -364,7 +377,7 @@ class WireClaim(WindowClaim):
             self.expired(event)
             return
         self._phone.window = max(self._phone.window, event["n"])
-        closing = closing_of(self, self._phone, event)
+        closing = closing_of(self, self._phone, event, since=self._floor, counts=self._counts)
         if isinstance(closing, str):
             self._unproved(closing)
             return

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import phone_facts
-from phones.effects import Called, Changed, Heard, MediaIn, MediaOut, Subscribed, Transmit
+from phones.effects import Called, Changed, Heard, Impaired, MediaIn, MediaOut, Subscribed, Transmit
 from phones.line import format_address
 from phones.net import Clock
 from phones.sip.message import Address
@@ -43,6 +43,8 @@ class FleetRecord:
             local=format_address(heard.local),
             remote=format_address(heard.source),
             transport=heard.transport.value,
+            fault=heard.fault,
+            after=heard.after,
         )
 
     def sent(self, phone: str, sent: Transmit, local: Address, now: float) -> None:
@@ -58,6 +60,24 @@ class FleetRecord:
             local=format_address(local),
             remote=format_address(sent.remote),
             transport=sent.transport.value,
+            fault=sent.fault,
+        )
+
+    def impaired(self, phone: str, impaired: Impaired, now: float) -> None:
+        """The network of a phone did something on purpose."""
+        self._writer.datagram(
+            now - self._origin,
+            impaired.data,
+            case=_CASE,
+            phone=phone,
+            direction=impaired.way,
+            seen=impaired.does,
+            contact=impaired.contact,
+            local=format_address(impaired.local),
+            remote=format_address(impaired.remote),
+            transport=impaired.transport.value,
+            fault=impaired.does,
+            after=impaired.after,
         )
 
     def changed(self, phone: str, changed: Changed, contact: Address, now: float) -> None:

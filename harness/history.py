@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +27,11 @@ class Arrival:
         return int(self.event["n"])
 
     @property
+    def counts(self) -> bool:
+        """Whether it is a message of its own: no repetition, and no copy that our own network made."""
+        return self.event["seen"] in ("new", "stray") and self.event.get("fault") != "copy"
+
+    @property
     def t(self) -> float:
         """Seconds since the run began."""
         return float(self.event["t"])
@@ -38,6 +44,9 @@ class PhoneHistory:
     arrivals: list[Arrival] = field(default_factory=list)
     sent: list[Arrival] = field(default_factory=list)
     """What it sent itself."""
+
+    kept: list[Arrival] = field(default_factory=list)
+    """What came for it, and its network lost or held on purpose."""
 
     lamps: PhoneLamps = field(default_factory=PhoneLamps)
     messages: dict[int, Message] = field(default_factory=dict)
@@ -71,6 +80,23 @@ class PhoneHistory:
         lit = self.presentity == presentity
         return lit and any(each["state"] == "started" and each["n"] > n for each in self.fences)
 
+    def unheard(self, since: int, counts: Callable[[Message], bool], *faults: str) -> Arrival | None:
+        """The first message behind record number `since` that its network kept from it, by one of `faults`, for good.
+
+        Only what `counts` is looked at, and what cannot be read. What came later, or was repeated, was heard.
+        """
+        return next(
+            (
+                kept
+                for kept in self.kept
+                if kept.n > since
+                and kept.event["fault"] in faults
+                and (kept.message is None or counts(kept.message))
+                and not any(each.n > kept.n and _same(each.message, kept.message) for each in self.arrivals)
+            ),
+            None,
+        )
+
     def bears(self, event: Event) -> bool:
         """Whether the message that an event of a call or subscription rests on is in the Record, and is of it."""
         message = self.messages.get(event["message"])
@@ -89,6 +115,18 @@ class PhoneHistory:
         """Whether a message was asked for as a fence: it carries the token of one."""
         message = arrival.message
         return message is not None and any(is_call_from(message, fence["token"]) for fence in self.fences)
+
+
+def _same(message: Message | None, other: Message | None) -> bool:
+    """Whether both are one and the same, or one repeats the other."""
+    if message is None or other is None:
+        return False
+    return (message.call_id, message.cseq, message.method, message.status) == (
+        other.call_id,
+        other.cseq,
+        other.method,
+        other.status,
+    )
 
 
 def read_message(data: bytes) -> Message | None:

@@ -16,7 +16,7 @@ from harness.lamp_claims import LampClaim, LawClaim, SubscriptionClaim
 from harness.lamps import presentity_key
 from harness.verdicts import CaseVerdict, ClauseVerdict, Verdict, worst
 from phones.sip.index import Message
-from reports.record import WITH_BYTES, Event, Record
+from reports.record import WITH_BYTES, Event, Record, met_phone
 
 _ENDS_ALONE = frozenset({"unanswered", "cancelled", "forgotten", "moved"})
 """Why a call may end without a message."""
@@ -110,6 +110,12 @@ class CaseJudge:
             return
         phone = self._phone(event["phone"])
         arrival = Arrival(event, read_message(data))
+        if not met_phone(event):
+            if event["direction"] == "in":
+                phone.kept.append(arrival)
+                if arrival.message is not None:
+                    phone.lamps.kept(arrival.message)
+            return
         if arrival.message is not None:
             phone.messages[event["n"]] = arrival.message
         if event["direction"] == "out":

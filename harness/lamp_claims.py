@@ -8,6 +8,7 @@ from harness.claims import Claim, State, WindowClaim, closing_of
 from harness.history import PhoneHistory
 from harness.lamps import Point, Subscription, presentity_key
 from harness.verdicts import Closing
+from phones.sip.index import Message
 from reports.record import Event
 
 
@@ -107,7 +108,9 @@ class LampClaim(WindowClaim):
         if self.enough:
             return
         points = self._points()
-        if self._subscription is None:
+        if held := self._phone.unheard(self._floor, self._lights, "held"):
+            self.settle(State.UNPROVED, actual=self._say(), why=f"{held.event['first']!r} is still held, on purpose")
+        elif self._subscription is None:
             why = f"{self.spec['phone']} does not watch {self.spec['presentity']}"
             self.settle(State.UNPROVED, actual=self._say(), why=why)
         elif not points:
@@ -117,6 +120,11 @@ class LampClaim(WindowClaim):
         else:
             since = f"since {event['t'] - points[-1].t:.1f} s"
             self._break(points, f"still {points[-1].state.value}, {since}{self._law()}")
+
+    def _lights(self, message: Message) -> bool:
+        """Whether a message is one that this lamp goes by."""
+        subscription = self._subscription
+        return _is_notify(message) and subscription is not None and message.call_id == subscription.call_id
 
     def closed(self, event: Event) -> None:
         """The engine says that control, fence and lag are done."""
@@ -130,6 +138,8 @@ class LampClaim(WindowClaim):
             self,
             self._phone,
             event,
+            since=self._floor,
+            counts=self._lights,
             fits=lambda control: (
                 subscription is not None
                 and control["of"] == subscription.presentity
@@ -178,13 +188,17 @@ class LawClaim(WindowClaim):
         if compared is None:
             self.settle(State.UNPROVED, actual=self._say(), why="no subscription had two NOTIFYs to compare")
             return
-        closing = closing_of(self, self._phone, event)
+        closing = closing_of(self, self._phone, event, since=self._phone.window, counts=_is_notify)
         if isinstance(closing, Closing):
             self.closing = closing
             decisive = [*compared, closing.control, closing.fence]
             self.settle(State.MET, actual=f"{self._say()}, all in order", decisive=decisive)
         else:
             self.settle(State.UNPROVED, actual=self._say(), why=closing)
+
+
+def _is_notify(message: Message) -> bool:
+    return message.is_request and message.method == "NOTIFY"
 
 
 class SubscriptionClaim(Claim):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from harness.lamps import PhoneLamps
 from harness.together import together
-from phones.effects import Called, Changed, Heard, MediaIn, MediaOut, Subscribed, Transmit
+from phones.effects import Called, Changed, Heard, Impaired, MediaIn, MediaOut, Subscribed, Transmit
 from phones.fleet import Fleet, RunningPhone
 from phones.net import Clock, Wire
 from phones.phone import Identity
@@ -60,6 +60,9 @@ class LampWatch:
         if sent.kind == "new" and sent.data.startswith((b"SUBSCRIBE ", b"SIP/2.0 ")):
             self.lamps.sent({"n": self._count, "t": now - self.started}, Message.parse(sent.data))
             self._tell(now)
+
+    def impaired(self, phone: str, impaired: Impaired, now: float) -> None:
+        """Nobody impairs the network of a watcher."""
 
     def changed(self, phone: str, changed: Changed, contact: Address, now: float) -> None:
         """The registration changed."""

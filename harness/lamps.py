@@ -44,6 +44,10 @@ class Subscription:
     """The highest CSeq of its NOTIFYs."""
     forgotten: bool = False
     """Whether the phone lost it without a word: what still comes for it is nobody's."""
+    kept: set[int] = field(default_factory=set)
+    """CSeqs of NOTIFYs that the phone's network lost or held on purpose: they may come behind later ones."""
+    hindered: bool = False
+    """Whether the phone's network kept something of its SUBSCRIBEs: the phone may take it for over, and be wrong."""
 
 
 class PhoneLamps:
@@ -65,6 +69,8 @@ class PhoneLamps:
             self._answer(message)
             return
         if message.method != "SUBSCRIBE" or message.call_id in self._by_call_id:
+            if event.get("fault"):
+                self.kept(message)
             return
         package = (message.get("event") or "").partition(";")[0].strip()
         subscription = Subscription(message.call_id, presentity_key(message.get("to") or ""), package, Lamp(package))
@@ -80,6 +86,16 @@ class PhoneLamps:
         if subscription is not None and not subscription.forgotten and message.method == "NOTIFY":
             self._unanswered[message.call_id, message.cseq] = (event, message)
 
+    def kept(self, message: Message) -> None:
+        """The phone's network lost or held a message on purpose, on its way in or out."""
+        subscription = self._by_call_id.get(message.call_id)
+        if subscription is None:
+            return
+        if message.method == "SUBSCRIBE":
+            subscription.hindered = True
+        elif message.method == "NOTIFY" and message.is_request:
+            subscription.kept.add(message.cseq)
+
     def _answer(self, answer: Message) -> None:
         """The phone answers a NOTIFY: 2xx when it takes it, 500 when one with a higher CSeq was there before."""
         event, message = self._unanswered.pop((answer.call_id, answer.cseq), (None, None))
@@ -90,7 +106,9 @@ class PhoneLamps:
         if not 200 <= answer.status < 300 and not late:
             return
         subscription.cseq = max(subscription.cseq, message.cseq)
-        seen = subscription.lamp.notify(message)
+        displaced = "fault" in event or message.cseq in subscription.kept
+        excused = displaced or (subscription.hindered and subscription.lamp.is_over)
+        seen = subscription.lamp.notify(message, excused=excused)
         subscription.notifies.append(event["n"])
         if seen.broken:
             subscription.broken.append((event["n"], seen.broken))

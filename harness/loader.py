@@ -197,6 +197,8 @@ def _said(verb: str, value: dict[str, Any]) -> str:
     if phones is None:
         return ", ".join(str(part) for part in value.values() if isinstance(part, str | int))
     who = ", ".join(str(name) for name in phones) if isinstance(phones, list) else str(phones)
+    if verb == "network":
+        return f"of {who}: {value.get('does')} {value.get('what', '')}".rstrip()
     return f"{who} to {value['to']}" if verb in ("subscribe", "unsubscribe", "call") and "to" in value else who
 
 

@@ -20,6 +20,8 @@ from harness.steps import (
     Forget,
     HangUp,
     Misses,
+    Network,
+    Networking,
     OnCall,
     Reject,
     Responds,
@@ -29,6 +31,8 @@ from harness.steps import (
 from harness.together import together
 from harness.watching import PhoneAtWork, Watch
 from phones.calls import CallPolicy, NoSuchCall
+from phones.fleet import RunningPhone
+from phones.impairments import Impairment
 from phones.phone import format_address
 from phones.sip.index import Message, SipSyntaxError
 
@@ -96,6 +100,9 @@ class PhoneSteps:
                 self._phones[name].running.miss(missing.method, missing.count, event)
         elif isinstance(step, Responds):
             self._respond(step)
+        elif isinstance(step, Network):
+            for name in step.network.phone:
+                _impair(self._phones[name].running, step.network)
         elif isinstance(step, Forget):
             for name in step.forget:
                 self._phones[name].running.forget()
@@ -229,6 +236,18 @@ class PhoneSteps:
                 refusals.pop(step.responds.to, None)
             else:
                 refusals[step.responds.to] = None if step.responds.with_ == "silence" else step.responds.with_
+
+
+def _impair(running: RunningPhone, wanted: Networking) -> None:
+    if wanted.does == "away":
+        running.go_offline()
+    elif wanted.does == "back":
+        running.go_online()
+    elif wanted.does == "mend":
+        running.mend()
+    else:
+        what = (wanted.does, wanted.way, wanted.what or "", wanted.count, wanted.seconds, wanted.event)
+        running.impair(Impairment(*what))
 
 
 def policy_of(wanted: Any) -> CallPolicy:

@@ -31,6 +31,7 @@ from harness.steps import (
     Mark,
     Misses,
     Move,
+    Network,
     OnCall,
     Register,
     Reject,
@@ -375,6 +376,15 @@ class Phone:
         """Acknowledge the next requests of a method and forget them."""
         __tracebackhide__ = True
         self._conversing.step(Misses, {"misses": {"phone": self.name, "method": method, "count": count}})
+
+    def network(
+        self,
+        does: Literal["lose", "delay", "double", "reorder", "away", "back", "mend"],
+        **how: Any,
+    ) -> None:
+        """What its network does from now on; `how` as in scenario files: what, event, way, count, seconds."""
+        __tracebackhide__ = True
+        self._conversing.step(Network, {"network": {"phone": self.name, "does": does, **how}})
 
     # what is expected of it
 

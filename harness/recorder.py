@@ -9,11 +9,11 @@ from typing import Any
 
 from harness import phone_facts
 from harness.judge import CaseJudge, Judge
-from phones.effects import Called, Changed, Heard, MediaIn, MediaOut, Subscribed, Transmit
+from phones.effects import Called, Changed, Fault, Heard, Impaired, MediaIn, MediaOut, Subscribed, Transmit
 from phones.net import Clock
 from phones.phone import format_address
 from phones.sip.message import Address
-from reports.record import Event, RecordError, RecordWriter
+from reports.record import Event, RecordError, RecordWriter, met_phone
 
 Watcher = Callable[[Event, bytes], None]
 
@@ -110,11 +110,17 @@ class CaseRecorder:
 
     def heard(self, phone: str, heard: Heard, now: float) -> None:
         """A phone received a datagram."""
-        self._message(phone, heard.data, "in", heard.kind, heard.contact, heard.local, heard.source, heard.transport)
+        places = (heard.contact, heard.local, heard.source, heard.transport)
+        self._message(phone, heard.data, "in", heard.kind, *places, heard.fault, heard.after)
 
     def sent(self, phone: str, sent: Transmit, local: Address, now: float) -> None:
         """A phone sent a datagram."""
-        self._message(phone, sent.data, "out", sent.kind, "current", local, sent.remote, sent.transport)
+        self._message(phone, sent.data, "out", sent.kind, "current", local, sent.remote, sent.transport, sent.fault)
+
+    def impaired(self, phone: str, impaired: Impaired, now: float) -> None:
+        """The network of a phone did something on purpose; what rests on messages does not rest on this."""
+        places = (impaired.contact, impaired.local, impaired.remote, impaired.transport)
+        self._message(phone, impaired.data, impaired.way, impaired.does, *places, impaired.does, impaired.after)
 
     def _message(
         self,
@@ -126,6 +132,8 @@ class CaseRecorder:
         local: Address,
         remote: Address,
         transport: str,
+        fault: Fault = "",
+        after: float = 0.0,
     ) -> None:
         try:
             event = self._run.message(
@@ -138,10 +146,12 @@ class CaseRecorder:
                 local=format_address(local),
                 remote=format_address(remote),
                 transport=str(transport),
+                **({"fault": fault, "after": round(after, 6)} if fault else {}),
             )
-            self._last_message[phone] = event["n"]
-            if direction == "in" and data[:4] == b"SIP/":
-                self._last_response[phone] = event["n"]
+            if met_phone(event):
+                self._last_message[phone] = event["n"]
+                if direction == "in" and data[:4] == b"SIP/":
+                    self._last_response[phone] = event["n"]
         except RecordError as error:
             # nobody waits for a datagram: the next write of the case says it
             self._failed = error

@@ -9,6 +9,7 @@ from harness.steps import (
     Call,
     Load,
     Misses,
+    Network,
     OnCall,
     Register,
     Registering,
@@ -63,7 +64,7 @@ def phones_of(step: Step) -> list[str]:
     if isinstance(step, Misses):
         return step.missing.phone
     value = getattr(step, step.VERB, None)
-    if isinstance(step, Send | Subscribe | Unsubscribe | OnCall | Responds):
+    if isinstance(step, Send | Subscribe | Unsubscribe | OnCall | Responds | Network):
         phone = getattr(value, "phone", [])
         return [phone] if isinstance(phone, str) else list(phone)
     return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []

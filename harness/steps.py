@@ -155,6 +155,36 @@ class Losing(Strict):
     state: Literal["early", "confirmed", "terminated"] = "terminated"
 
 
+class Networking(Strict):
+    """`network`: what the network of a phone does to its messages, on any target: the harness does it on our side."""
+
+    phone: OneOrMore = Field(description="phones, by name")
+    does: Literal["lose", "delay", "double", "reorder", "away", "back", "mend"] = Field(
+        description="to the next messages: lose; delay; double; reorder: hold until another has passed; to all, both "
+        "ways: away, until back; mend: no faults any more, and what is held is delivered",
+    )
+    what: Annotated[str, Field(pattern=_METHOD)] | None = Field(
+        None, description="a method, requests and their responses; default every SIP message"
+    )
+    event: str = Field("", description="only requests of this event package; default every message")
+    way: Literal["in", "out"] = Field("in", description="to the phone, or from it")
+    count: int = Field(1, ge=1, le=1000, description="the next so many that fit, repetitions included")
+    seconds: Duration = Field(
+        1.0, le=3600, description="how long a message is held, at most for `reorder`; how much later its copy comes"
+    )
+
+    @model_validator(mode="after")
+    def _of_messages(self) -> Networking:
+        told = self.model_fields_set - {"phone", "does"}
+        if self.does in ("away", "back", "mend") and told:
+            raise ValueError(f"`{self.does}` is about every message: it has no {', no '.join(sorted(told))}")
+        if self.event and self.what not in (None, "NOTIFY", "SUBSCRIBE"):
+            raise ValueError(f"a {self.what} has no Event: only NOTIFY and SUBSCRIBE have")
+        if self.does == "lose" and "seconds" in told:
+            raise ValueError("what is lost does not come later: `lose` has no seconds")
+        return self
+
+
 class Loading(Strict):
     """`load`: traffic of another program in the background."""
 
@@ -298,6 +328,13 @@ class Responds(Step):
     responds: Responding
 
 
+class Network(Step):
+    """The network of phones loses, holds, doubles or swaps their messages, or is away."""
+
+    VERB = "network"
+    network: Networking
+
+
 class Lose(Step):
     """The server loses the next event of a presentity inside. Only the reference server does that when asked."""
 
@@ -421,6 +458,7 @@ _STEPS: tuple[type[Step], ...] = (
     OnCall,
     Misses,
     Responds,
+    Network,
     Lose,
     Request,
     Sync,
@@ -438,7 +476,7 @@ _STEPS: tuple[type[Step], ...] = (
     Create,
     Parallel,
 )
-QUIET = (Load, Wait, Mark, OnCall, Misses, Responds, Lose)
+QUIET = (Load, Wait, Mark, OnCall, Misses, Responds, Network, Lose)
 """Steps that put nothing on the wire: what is claimed next still counts from what was done before."""
 
 VERBS = tuple(step.VERB for step in _STEPS)
@@ -468,6 +506,7 @@ AnyStep = Annotated[
     | Annotated[OnCall, Tag("on_call")]
     | Annotated[Misses, Tag("misses")]
     | Annotated[Responds, Tag("responds")]
+    | Annotated[Network, Tag("network")]
     | Annotated[Lose, Tag("lose")]
     | Annotated[Request, Tag("request")]
     | Annotated[Sync, Tag("sync")]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness.figures import Figures
 from phones.calls import CallPolicy
-from phones.effects import Called, Changed, Heard, MediaIn, MediaOut, Sink, Subscribed, Transmit
+from phones.effects import Called, Changed, Heard, Impaired, MediaIn, MediaOut, Sink, Subscribed, Transmit
 from phones.fleet import Fleet, RunningPhone
 from phones.line import Identity
 from phones.net import Clock, Wire
@@ -357,6 +357,11 @@ class Swarm:
             sums.calls_up += 1
         if self._record is not None:
             self._record.called(phone, called, now)
+
+    def impaired(self, phone: str, impaired: Impaired, now: float) -> None:
+        """The network of a phone did something on purpose."""
+        if self._record is not None:
+            self._record.impaired(phone, impaired, now)
 
     def media_heard(self, phone: str, media: MediaIn, now: float) -> None:
         """An RTP packet arrived."""

@@ -14,6 +14,11 @@ Kind = Literal["new", "retransmission", "stray", "malformed", "missed", "foreign
 somebody whom the fleet does not talk to, and never looked at.
 """
 
+Fault = Literal["", "lost", "held", "late", "copy"]
+"""What the network of a phone did to a message on purpose, '' for nothing. On its way it was `lost`, or is `held`;
+`late` is what was held, and `copy` the second of a doubled one, when they go on.
+"""
+
 Watching = Literal["active", "refused", "terminated", "expired", "unanswered"]
 Calling = Literal["calling", "ringing", "talking", "ended"]
 Direction = Literal["in", "out"]
@@ -21,12 +26,13 @@ Direction = Literal["in", "out"]
 
 @dataclass(frozen=True, slots=True)
 class Transmit:
-    """Put `data` on the wire from the phone's current Contact to `remote`."""
+    """Put `data` on the wire from the phone's current Contact to `remote`. `fault`: it was lost or held before."""
 
     data: bytes
     remote: Address
     kind: Kind = "new"
     transport: Transport = Transport.UDP
+    fault: Fault = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,7 @@ class Heard:
     """A datagram reached the phone. `contact` says whether at its current Contact or at one that it has left.
 
     `message` is as the phone took it, the top Via of a request stamped with its source; None when it is no SIP message.
+    `fault`: late or copy, `after` seconds behind its coming to the endpoint.
     """
 
     data: bytes
@@ -43,6 +50,28 @@ class Heard:
     contact: Literal["current", "former"]
     message: Message | None
     transport: Transport = Transport.UDP
+    fault: Fault = ""
+    after: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Impaired:
+    """What only the network sees of a message that it treats badly on purpose.
+
+    On the way in: it came, and the phone has not got it (`does` is lost or held); if it gets it, `Heard` follows. On
+    the way out: it goes, `after` seconds behind the `Transmit` that the phone has long thought gone (late or copy).
+    `remote` is the other end; `message` None when it is no SIP message.
+    """
+
+    does: Fault
+    way: Direction
+    data: bytes
+    local: Address
+    remote: Address
+    contact: Literal["current", "former"]
+    message: Message | None
+    transport: Transport = Transport.UDP
+    after: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +152,9 @@ class Sink(Protocol):
 
     def sent(self, phone: str, sent: Transmit, local: Address, now: float) -> None:
         """`phone` sent a datagram from `local`."""
+
+    def impaired(self, phone: str, impaired: Impaired, now: float) -> None:
+        """The network of `phone` did something to a message that the phone does not know of, or does not yet know."""
 
     def changed(self, phone: str, changed: Changed, contact: Address, now: float) -> None:
         """The registration of `phone` changed."""

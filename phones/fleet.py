@@ -5,11 +5,26 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Literal, TypeVar
 
 from phones.calls import CallPolicy
-from phones.effects import Called, Changed, Effect, Heard, MediaIn, MediaOut, Sink, Subscribed, Transmit
+from phones.effects import (
+    Called,
+    Changed,
+    Effect,
+    Fault,
+    Heard,
+    Impaired,
+    MediaIn,
+    MediaOut,
+    Sink,
+    Subscribed,
+    Transmit,
+)
+from phones.impairments import Impairment
 from phones.net import Alarm, Clock, Datagrams, Endpoint, Receive, Streams
+from phones.net_boundary import Boundary
 from phones.net_flow import Flow
 from phones.personality import ORDINARY, Personality
 from phones.phone import Identity, Phone, Refusals
@@ -23,7 +38,18 @@ class RunningPhone:
     What it is told to do with calls is about the newest call that this fits; NoSuchCall is raised when there is none.
     """
 
-    __slots__ = ("_alarm", "_current", "_fleet", "_former", "_rtp", "_waiting", "_watchers", "name", "phone")
+    __slots__ = (
+        "_alarm",
+        "_boundary",
+        "_current",
+        "_fleet",
+        "_former",
+        "_rtp",
+        "_waiting",
+        "_watchers",
+        "name",
+        "phone",
+    )
 
     def __init__(
         self, name: str, make: Callable[[Address, Callable[[], Address]], Phone], transport: Transport, fleet: Fleet
@@ -34,6 +60,7 @@ class RunningPhone:
         self._current = self._open(transport)
         # what most phones of a fleet never need is made when it is needed
         self._former: list[Endpoint] | None = None
+        self._boundary: Boundary | None = None
         self.phone = make(fleet.named(self._current), self._rtp_address)
         self._alarm = Alarm(fleet.clock, self._tick)
         self._waiting: list[asyncio.Future[Changed]] | None = None
@@ -46,16 +73,35 @@ class RunningPhone:
         return place.endpoint
 
     def received(self, data: bytes, source: Address, endpoint: Endpoint) -> None:
-        """Hand a datagram to the phone and carry out what follows."""
+        """Hand a datagram to the phone and carry out what follows, unless the network stands between them."""
         fleet = self._fleet
         now = fleet.clock.time()
         if not self.phone.transport.reliable and not fleet.talks_to(source):
-            contact: Literal["current", "former"] = "current" if endpoint is self._current else "former"
-            heard = Heard(data, source, fleet.named(endpoint), "foreign", contact, None)
-            fleet.sink.heard(self.name, heard, now)
-            return
-        self.phone.receive(data, source, fleet.named(endpoint), now)
-        self._carry_out(now)
+            local, contact = self.place_of(endpoint)
+            fleet.sink.heard(self.name, Heard(data, source, local, "foreign", contact, None), now)
+        elif self._boundary is not None:
+            self._boundary.received(data, source, endpoint, self.phone.transport)
+        else:
+            self.phone.receive(data, source, fleet.named(endpoint), now)
+            self._carry_out(now)
+
+    def take(self, data: bytes, source: Address, endpoint: Endpoint, fault: Fault = "", after: float = 0.0) -> None:
+        """A datagram has come through the network, `after` seconds late."""
+        now = self._fleet.clock.time()
+        self.phone.receive(data, source, self._fleet.named(endpoint), now)
+        self._carry_out(now, fault, after)
+
+    def tell_sent(self, sent: Transmit, endpoint: Endpoint) -> None:
+        """The phone has sent a datagram, whatever becomes of it."""
+        self._fleet.sink.sent(self.name, sent, self._fleet.named(endpoint), self._fleet.clock.time())
+
+    def tell_impaired(self, impaired: Impaired) -> None:
+        """The network has done something to a datagram that the phone does not know of."""
+        self._fleet.sink.impaired(self.name, impaired, self._fleet.clock.time())
+
+    def place_of(self, endpoint: Endpoint) -> tuple[Address, Literal["current", "former"]]:
+        """Where others are told that an endpoint is, and whether the phone is still there."""
+        return self._fleet.named(endpoint), "current" if endpoint is self._current else "former"
 
     def lost(self, reason: str, endpoint: Endpoint) -> None:
         """A connection is gone; what happens to a place that the phone has left is no loss."""
@@ -79,18 +125,30 @@ class RunningPhone:
             self._rtp = self._fleet.open(self._received_media)
         return self._fleet.named(self._rtp)
 
+    @property
+    def _offline(self) -> bool:
+        return self._boundary is not None and self._boundary.offline
+
     def _received_media(self, data: bytes, source: Address) -> None:
+        if self._offline:
+            return
         self.phone.receive_media(data, source, self._rtp_address())
         self._carry_out(self._fleet.clock.time())
 
-    def _carry_out(self, now: float) -> None:
+    def _carry_out(self, now: float, fault: Fault = "", after: float = 0.0) -> None:
+        """Carry out what the phone wants; what it heard came with `fault`."""
         for effect in self.phone.take():
-            self._carry_out_one(effect, now)
+            if fault and isinstance(effect, Heard):
+                self._carry_out_one(replace(effect, fault=fault, after=after), now)
+            else:
+                self._carry_out_one(effect, now)
         self._alarm.set(self.phone.next_deadline())
 
     def _carry_out_one(self, effect: Effect, now: float) -> None:
         sink = self._fleet.sink
         match effect:
+            case Transmit() if self._boundary is not None:
+                self._boundary.sent(effect, self._current)
             case Transmit():
                 sink.sent(self.name, effect, self._local, now)
                 self._current.send(effect.data, effect.remote)
@@ -110,7 +168,7 @@ class RunningPhone:
             case MediaIn():
                 sink.media_heard(self.name, effect, now)
             case MediaOut():
-                if self._rtp is not None:
+                if self._rtp is not None and not self._offline:
                     sink.media_sent(self.name, effect, self._rtp_address(), now)
                     self._rtp.send(effect.data, effect.remote)
 
@@ -183,6 +241,8 @@ class RunningPhone:
         """Go to a new address and register from there. The old one stays open, silent and recorded."""
         left, self._current = self._current, self._open(self.phone.transport)
         self._former = [*(self._former or ()), left]
+        if self._boundary is not None and self._boundary.offline:
+            self._boundary.leave(self._current)
         self.phone.move(self._local, self._fleet.clock.time())
         return await self._outcome()
 
@@ -302,9 +362,44 @@ class RunningPhone:
         self.phone.send(data, remote)
         self._carry_out(self._fleet.clock.time())
 
+    # what the network does to it on purpose, wherever it is tested; the phone itself does not know
+
+    def _at_boundary(self) -> Boundary:
+        if self._boundary is None:
+            self._boundary = Boundary(self._fleet.clock, self)
+        return self._boundary
+
+    @property
+    def impaired(self) -> bool:
+        """Whether the network is not as it should be: faults to come, messages held, or offline."""
+        return self._boundary is not None and self._boundary.impaired
+
+    def impair(self, impairment: Impairment) -> None:
+        """Do this to the next messages that fit, once the impairments before it are done."""
+        self._at_boundary().add(impairment)
+
+    def go_offline(self) -> None:
+        """Lose everything both ways until `go_online`; connections are lost without a word to the other end.
+
+        What is held meanwhile waits until the phone is online.
+        """
+        self._at_boundary().leave(self._current)
+
+    def go_online(self) -> None:
+        """Have a network again. Connections are made anew as after any loss."""
+        if self._boundary is not None:
+            self._boundary.come_back()
+
+    def mend(self) -> None:
+        """Have no faults of the network any more, and be online; what is held is delivered at once."""
+        if self._boundary is not None:
+            self._boundary.mend()
+
     def close(self) -> None:
         """Leave the wire without a word."""
         self._alarm.set(None)
+        if self._boundary is not None:
+            self._boundary.close()
         for endpoint in (*(self._former or ()), self._current):
             endpoint.close()
         if self._rtp is not None:

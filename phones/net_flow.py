@@ -38,7 +38,9 @@ class Flow:
         self._host = host
         self._remote: Address | None = None
         self._closed = False
+        self._away = ""
         self._connection: Connection | None = None
+        self._orphan: Connection | None = None
         self._alarm = Alarm(clock, self._watch)
         self._octets = 0
         self._pinged = False
@@ -49,6 +51,9 @@ class Flow:
     def send(self, data: bytes, remote: Address) -> None:
         """Send one message; the first one decides where the connection leads."""
         if self._closed:
+            return
+        if self._away:
+            self._fail(self._away)
             return
         try:
             connection = self._connection or self._renew()
@@ -66,7 +71,32 @@ class Flow:
 
     def _fail(self, reason: str) -> None:
         # not at once: whoever sends does not expect to be told of it meanwhile
-        self._clock.call_at(self._clock.time(), self.lost, reason)
+        self._clock.call_at(self._clock.time(), self._tell if self._away else self.lost, reason)
+
+    def _tell(self, reason: str) -> None:
+        if not self._closed:
+            self._lost(reason)
+
+    def cut(self, reason: str) -> None:
+        """Be without a network: the connection is lost, and no other can be made until `restore`.
+
+        The other end is not told of it, as when a cable is pulled: what it says is still received.
+        """
+        self._away = reason
+        self._alarm.set(None)
+        if self._remote is not None:
+            self._orphan, self._connection = self._connection, None
+            with suppress(OSError):
+                self._renew()
+            self._fail(reason)
+
+    def restore(self) -> None:
+        """Have a network again: the next message opens another connection."""
+        if self._orphan is not None:
+            self._orphan.close()
+        if self._away:
+            self._orphan = self._remote = None
+        self._away = ""
 
     def received(self, data: bytes) -> None:
         """A message has arrived."""
@@ -75,13 +105,16 @@ class Flow:
 
     def lost(self, reason: str) -> None:
         """The connection is gone."""
+        if self._away:
+            self._orphan = None
+            return
         self._alarm.set(None)
         self._connection = self._remote = None
         if not self._closed:
             # whoever is told of the loss is told where we are now; without an address the next message tries again
             with suppress(OSError):
                 self._renew()
-            self._lost(reason)
+            self._tell(reason)
 
     def _renew(self) -> Connection:
         self._connection = connection = self._wire.connection(self._transport, self, self._host)
@@ -112,5 +145,6 @@ class Flow:
         """Close for good."""
         self._closed = True
         self._alarm.set(None)
-        if self._connection is not None:
-            self._connection.close()
+        for connection in (self._connection, self._orphan):
+            if connection is not None:
+                connection.close()

@@ -1,7 +1,7 @@
 """Faults: data that says which messages of the server go wrong on their way out, and how.
 
 A fault is matched at the server's send boundary, after everything has been decided. It applies to a message
-and to its retransmissions alike: a message that is dropped is dropped for good.
+and to its retransmissions alike: a message that is dropped is dropped for good. Only `once` is about these alone.
 """
 
 from __future__ import annotations
@@ -59,6 +59,12 @@ class Drop(_Data):
     do: Literal["drop"] = "drop"
 
 
+class Once(_Data):
+    """The message is sent, and never repeated."""
+
+    do: Literal["once"] = "once"
+
+
 class Double(_Data):
     """The message is sent again `after` seconds, as the same bytes."""
 
@@ -104,7 +110,7 @@ class EditBody(_Data):
 
 
 Action = Annotated[
-    Drop | Double | Delay | Misdirect | Reorder | EditHeader | EditBody,
+    Drop | Once | Double | Delay | Misdirect | Reorder | EditHeader | EditBody,
     Field(discriminator="do"),
 ]
 

@@ -19,6 +19,7 @@ from reference_server.faults import (
     Kind,
     Match,
     Misdirect,
+    Once,
     Reorder,
 )
 from reference_server.registrations import Contact
@@ -49,10 +50,14 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What becomes of a message: effects with delays in seconds; `held` keeps it back so long at most."""
+    """What becomes of a message: effects with delays in seconds; `held` keeps it back so long at most.
+
+    `repeats`: whether its retransmissions have the same fate, and not none.
+    """
 
     sent: tuple[tuple[float, SendSip], ...]
     held: float | None = None
+    repeats: bool = True
 
 
 class Injector:
@@ -75,7 +80,7 @@ class Injector:
         known = self._outcomes.get(message.data) if retransmission else None
         if known is not None:
             # the same fate as the message that it repeats, but neither doubled nor held back again
-            for delay, copy in known.sent[:1]:
+            for delay, copy in known.sent[: known.repeats]:
                 self._emit_at(now + delay, now, copy)
             return
         outcome = self._outcome(message, now)
@@ -162,13 +167,15 @@ class Injector:
         except SipSyntaxError:
             return Outcome(((0.0, message),))
         facts = _facts(parsed)
-        delay, held = 0.0, None
+        delay, held, repeats = 0.0, None, True
         doubled: list[float] = []
         for action in self._actions(facts):
             if isinstance(action, Drop):
                 return Outcome(())
             if isinstance(action, Delay):
                 delay += action.seconds
+            elif isinstance(action, Once):
+                repeats = False
             elif isinstance(action, Double):
                 doubled.append(action.after)
             elif isinstance(action, Reorder):
@@ -182,7 +189,7 @@ class Injector:
             else:
                 message = replace(message, data=_rewritten(message.data, action))
         sent = [(delay, message), *((delay + after, message) for after in doubled)]
-        return Outcome(tuple(sent), held)
+        return Outcome(tuple(sent), held, repeats)
 
 
 def _facts(message: Message) -> Facts:

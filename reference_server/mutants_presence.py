@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from reference_server.mutant import rule_changed
+from reference_server.faults import Fault, Match, Once
+from reference_server.mutant import faulty, rule_changed
 from reference_server.profiles import PROFILES
 
 _PAGE = "Devices page, Presence"
@@ -303,6 +304,13 @@ _SUBSCRIBE = (
         ("SIP-18",),
         "4.3 and 5.0: a watcher that answers 481 got the next two resets",
         "a watcher that answers 481 goes on being told",
+    ),
+    faulty(
+        "notify-not-repeated",
+        Fault(match=Match(method="NOTIFY", event="dialog"), actions=(Once(),)),
+        ("SIP-60",),
+        "RFC 3261 17.1.2.2",
+        "a NOTIFY that gets no answer is not sent again",
     ),
 )
 

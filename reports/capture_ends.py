@@ -9,7 +9,7 @@ from ipaddress import IPv4Address
 
 from reports.http_text import split
 from reports.packets import LARGEST_UDP, End, Ip, parse_ip, split_address
-from reports.record import Event
+from reports.record import Event, met_wire
 from reports.view import CaseView
 
 NOT_SENT = frozenset({"unreachable", "tls", "untrusted"})
@@ -49,7 +49,7 @@ class Ends:
         for case in views:
             self._find_exchanges(case)
             for event, data in case.of_kind("message", "media"):
-                if not self.is_datagram(event, data):
+                if met_wire(event) and not self.is_datagram(event, data):
                     self._uses[frozenset(self.of_message(event))] += 1
 
     def of_message(self, event: Event) -> tuple[End, End]:

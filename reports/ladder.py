@@ -23,6 +23,7 @@ SIGNS = {
     "retransmission": ("↻", "retransmission"),
     "missed": ("✗", "missed: acknowledged and forgotten"),
     "lost": ("✗", "did not come"),
+    "fault": ("≈", "the network did it on purpose"),
     "stray": ("⚡", "belongs to nothing that the phone knows"),
     "malformed": ("!", "cannot be read"),
     "former": ("↪", "came to a Contact that the phone has left"),
@@ -167,7 +168,7 @@ class _Builder:
         return Row(event["n"], t, kind, text, signs=signs, notes=notes, numbers=(event["n"],), until=t, **more)
 
     def _on_message(self, event: Event, data: bytes) -> Row:
-        return self._arrow(event, "message", _title(event, data), self._seen(event))
+        return self._arrow(event, "message", _title(event, data) + _fate(event), self._seen(event))
 
     def _on_media(self, event: Event, _: bytes) -> Row:
         return self._arrow(event, "media", "RTP", ())
@@ -178,7 +179,9 @@ class _Builder:
         return self._row(event, kind, text, source=source, target=target, signs=signs, phone=phone)
 
     def _seen(self, event: Event) -> tuple[str, ...]:
-        signs = () if event["seen"] == "new" or event["seen"] not in SIGNS else (event["seen"],)
+        signs = () if event["seen"] in ("new", "lost") or event["seen"] not in SIGNS else (event["seen"],)
+        if fault := event.get("fault"):
+            signs = (*signs, "fault", *(["lost"] if fault == "lost" else []))
         return (*signs, "former") if event["contact"] == "former" else signs
 
     def _on_request(self, event: Event, _: bytes) -> Row:
@@ -244,6 +247,21 @@ def _title(event: Event, data: bytes) -> str:
         return f"{message.status} {message.reason} ({message.method})"
     package = _EVENT.match(message.get("event") or "")
     return f"{message.method} {package[0]}" if package and message.method in ("NOTIFY", "SUBSCRIBE") else message.method
+
+
+def _fate(event: Event) -> str:
+    """What the network of the phone did to a message on purpose, in words."""
+    match event.get("fault"):
+        case "lost":
+            return ": lost"
+        case "held":
+            return ": held"
+        case "late":
+            return f": held {event['after']:.1f} s"
+        case "copy":
+            return ": doubled"
+        case _:
+            return ""
 
 
 def _joined(row: Row, later: Row) -> Row:

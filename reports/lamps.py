@@ -161,7 +161,7 @@ class _Watch:
             except SipSyntaxError:
                 return
             if message.is_request and message.method == "NOTIFY" and message.call_id in self._lamps:
-                seen = self._lamps[message.call_id].notify(message)
+                seen = self._lamps[message.call_id].notify(message, excused="fault" in event)
                 if seen.broken:
                     self.notes.append((event["t"], seen.broken))
                 self._show(event["t"], message.call_id)

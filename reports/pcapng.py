@@ -3,6 +3,7 @@
 Every `message` and `media` event is one UDP datagram between the addresses that it had, on an interface that is named
 after its phone. API calls are HTTP in synthetic TCP streams, https in the clear. A SIP message larger than a datagram
 can be (only the network in memory carries such) becomes a TCP stream as well: IP fragments could not hold it either.
+What the network of a phone lost or held on purpose is shown as it was on the wire.
 Each packet has a comment that names its case and step. docs/captures.md says how to read them.
 """
 
@@ -18,7 +19,7 @@ from reports.capture_ends import HTTP_PORT, HTTPS_PORT, NOT_SENT, Ends
 from reports.capture_file import INBOUND, OUTBOUND, interface, names, packet, section
 from reports.http_text import reply_text, request_text, split
 from reports.packets import End, IpWriter, Stream
-from reports.record import Event
+from reports.record import Event, met_wire
 from reports.view import CaseView, RunView
 from reports.whereabouts import Whereabouts
 
@@ -101,7 +102,7 @@ class _Capture:
         for event, data, case in self._items():
             case.whereabouts.feed(event)
             match event["kind"]:
-                case "message" | "media":
+                case "message" | "media" if met_wire(event):
                     yield from self._message(event, data, case)
                 case "request":
                     yield from self._request(event, case)
@@ -123,6 +124,8 @@ class _Capture:
         source, target = (local, remote) if out else (remote, local)
         seen = str(event.get("seen", "new"))
         notes = [f"{phone} {'sends' if out else 'receives'}" + (f", {seen}" if seen != "new" else "")]
+        if "fault" in event:
+            notes[0] += " on purpose by its own network"
         if len(data) != event["size"]:
             notes.append(f"only {len(data)} of {event['size']} bytes are in the Record")
         elif zlib.crc32(data) != event["crc"]:
@@ -228,5 +231,16 @@ def _encryption(request: Event, reply: Event | None) -> str:
 def _deciding(case: CaseView) -> frozenset[int]:
     """Numbers of the events that decided, and of the messages that those point to."""
     decisive = set(case.verdict.get("decisive", ()))
+    decisive |= {_on_wire(case, e, data) for e, data in case.of_kind("message") if e["n"] in decisive}
     pointed = {e["message"] for e, _ in case.events if e["n"] in decisive and isinstance(e.get("message"), int)}
     return frozenset(decisive | pointed)
+
+
+def _on_wire(case: CaseView, event: Event, data: bytes) -> int:
+    """The number of the message that a decisive one was on the wire, where the phone's network held or doubled it."""
+    if met_wire(event):
+        return int(event["n"])
+    same = (
+        int(e["n"]) for e, d in case.of_kind("message") if d == data and e["phone"] == event["phone"] and met_wire(e)
+    )
+    return next(same, int(event["n"]))

@@ -16,7 +16,10 @@ have `case`, its address. The kinds and their keys:
 - `step`: step, line, text, phase (start or end), stimulus (whether what is claimed next counts from its end)
 - `phone`: phone, aor, contact, device, presentity (the URI that its calls light, again when that changes), tone (Hz)
 - `message`: phone, direction (in or out), seen (new, retransmission, stray, malformed, missed, or foreign: not from our
-  server), contact (current or former), local, remote, at, size, crc (CRC-32 of the bytes), first
+  server), contact (current or former), local, remote, at, size, crc (CRC-32 of the bytes), first; where the phone's
+  network did something to it on purpose also fault (lost; held, late when that goes on; copy, of a doubled one) and
+  after (seconds that a late one or a copy came behind). Where `seen` says the same as `fault`, only the network met it:
+  on the way in it was lost or is held before the phone, on the way out it left late or a second time
 - `media`: phone, direction, local, remote, at, size, crc: an RTP packet
 - `registration`: phone, state, status, reason, expires, contact, message (number of the response that decided)
 - `subscription`: phone, call_id, presentity, event, state, status, reason, expires, message (the phone's last message
@@ -59,13 +62,23 @@ _encode = json.JSONEncoder(separators=(",", ":")).encode
 _quoted: Callable[[str], str] = json.encoder.encode_basestring_ascii
 
 _OURS = frozenset({"n", "t", "kind", "case", "phone", "direction", "seen", "contact", "local", "remote", "state"})
-_OURS |= {"phase", "type", "role", "claim", "step", "clauses", "plan", "call_id", "event", "way", "transport"}
+_OURS |= {"fault", "phase", "type", "role", "claim", "step", "clauses", "plan", "call_id", "event", "way", "transport"}
 """Keys of events whose values are words of ours and names of phones. The judge goes by them, so they are not masked."""
 _NAMES = frozenset({"phone", "phones", "what", "outcome"})
 """The same in what a claim says."""
 
 Event = dict[str, Any]
 Consumer = Callable[[Event, bytes], None]
+
+
+def met_phone(event: Event) -> bool:
+    """Whether a `message` event is of what the phone received or sent, whatever its network did to that."""
+    return "fault" not in event or event["seen"] != event["fault"]
+
+
+def met_wire(event: Event) -> bool:
+    """Whether a `message` event is of what was on the wire when the event says."""
+    return "fault" not in event or event["seen"] == event["fault"]
 
 
 class RecordError(Exception):
@@ -128,10 +141,13 @@ class RecordWriter:
         local: str,
         remote: str,
         transport: str,
+        fault: str = "",
+        after: float = 0.0,
     ) -> int:
         """Append a `message` as `message` does, in a fraction of its time, and return its number.
 
-        Fleets say thousands of them a second. `direction`, `seen`, `contact` and `transport` are words of ours.
+        Fleets say thousands of them a second. `direction`, `seen`, `contact`, `transport` and `fault` are words of
+        ours.
         """
         masked = self._secrets.mask(data)
         size, crc, number = len(masked), zlib.crc32(masked), self._number
@@ -140,10 +156,11 @@ class RecordWriter:
         self._offset = at + size
         end = masked.find(b"\r\n", 0, 202)
         first = masked[: end if 0 <= end <= 200 else 200].decode("utf-8", "replace")
+        more = f',"fault":"{fault}","after":{round(after, 6)!r}' if fault else ""
         line = (
             f'{{"n":{number},"t":{round(t, 6)!r},"kind":"message","case":{_quoted(case)},"phone":{_quoted(phone)},'
             f'"direction":"{direction}","seen":"{seen}","contact":"{contact}","local":{_quoted(local)},'
-            f'"remote":{_quoted(remote)},"transport":"{transport}","at":{at},"size":{size},"crc":{crc},'
+            f'"remote":{_quoted(remote)},"transport":"{transport}"{more},"at":{at},"size":{size},"crc":{crc},'
             f'"first":{_quoted(first)}}}\n'
         )
         self._put(self._events, line.encode("ascii"))

@@ -95,10 +95,18 @@ class Lamp:
         self._dialogs: dict[str, str] = {}  # id to state, the terminated ones left out
         self._ended: dict[tuple[str, str], int] = {}  # id and call-id to the version that ended it
 
-    def notify(self, message: Message) -> Seen:
-        """Fold one NOTIFY that the watcher took for new."""
+    @property
+    def is_over(self) -> bool:
+        """Whether the watcher knows that it watches no longer, and no NOTIFY has said so."""
+        return self._life.state == "over"
+
+    def notify(self, message: Message, *, excused: bool = False) -> Seen:
+        """Fold one NOTIFY that the watcher took for new.
+
+        `excused`: it is not the notifier's doing that it comes behind one with a higher CSeq, or behind the end.
+        """
         laws: list[str] = []
-        version, refresh = self._take(message, laws)
+        version, refresh = self._take(message, laws, excused)
         broken = "; ".join(laws)
         if broken:
             self.broken.append((message.cseq, broken))
@@ -110,10 +118,11 @@ class Lamp:
         self._forget()
         return Seen(self.state, self._version)
 
-    def _take(self, message: Message, laws: list[str]) -> tuple[int | None, bool]:
+    def _take(self, message: Message, laws: list[str], excused: bool) -> tuple[int | None, bool]:
         """The version of the document that was shown and whether to refresh."""
         if message.cseq <= self._cseq:
-            laws.append(f"CSeq {message.cseq} after {self._cseq}")
+            if not excused:
+                laws.append(f"CSeq {message.cseq} after {self._cseq}")
             return None, False
         self._cseq = message.cseq
         state = _word(message.get("subscription-state"))
@@ -124,7 +133,7 @@ class Lamp:
             return None, False
         last = state == "terminated"
         do = self._life.fire("last notify" if last else "notify", 0.0)
-        if "late" in do:
+        if "late" in do and not excused:
             laws.append(f"a NOTIFY {shown(state)!r} after the subscription was over")
         if "show" not in do:
             return None, False

@@ -12,7 +12,7 @@ import pytest
 
 from harness.hosting import PORTS, ReferenceHost
 from harness.virtual import VirtualLoop
-from phones.effects import Called, Changed, Heard, MediaIn, MediaOut, Subscribed, Transmit
+from phones.effects import Called, Changed, Heard, Impaired, MediaIn, MediaOut, Subscribed, Transmit
 from phones.fleet import Fleet, RunningPhone
 from phones.net_memory import MemoryWire
 from phones.phone import Identity
@@ -38,6 +38,9 @@ class Counts:
 
     def sent(self, phone: str, sent: Transmit, local: Address, now: float) -> None:
         self.of[phone, sent.data[:8].decode().split()[0]] += 1
+
+    def impaired(self, phone: str, impaired: Impaired, now: float) -> None:
+        self.of[phone, impaired.does] += 1
 
     def changed(self, phone: str, changed: Changed, contact: Address, now: float) -> None:
         self.of[phone, changed.state] += 1

@@ -150,13 +150,22 @@ class Play:
         return self
 
     def message(
-        self, data: bytes, *, phone: str = "desk", seen: str = "new", contact: str = "current", direction: str = "in"
+        self,
+        data: bytes,
+        *,
+        phone: str = "desk",
+        seen: str = "new",
+        contact: str = "current",
+        direction: str = "in",
+        fault: str = "",
+        after: float = 0.0,
     ) -> int:
-        """A message at a phone."""
+        """A message at a phone; with `fault` its network did something to it, `after` seconds before it went on."""
         local = OLD if contact == "former" else NEW
         first = data.partition(b"\r\n")[0].decode("utf-8", "replace")
         said = {"phone": phone, "seen": seen, "contact": contact, "direction": direction, "local": local}
-        return self._write("message", data, **said, remote="r", at=0, first=first)
+        more = {"fault": fault, "after": after} if fault else {}
+        return self._write("message", data, **said, **more, remote="r", at=0, first=first)
 
     def step(self, *, stimulus: bool = True, name: str = "0", phase: str = "end") -> Play:
         """A step that acts has ended."""
@@ -356,13 +365,19 @@ class Play:
         seen: str = "new",
         contact: str = "current",
         answer: int = 200,
+        fault: str = "",
+        after: float = 0.0,
     ) -> int:
-        """A NOTIFY in which the lamp is `state`, the next of its subscription, and the answer of the phone."""
+        """A NOTIFY in which the lamp is `state`, the next of its subscription, and the answer of the phone.
+
+        With `seen` lost or held the phone's network keeps it, and there is no answer.
+        """
         number = self._notifies.get(call_id, 0) + 1 if number is None else number
         self._notifies[call_id] = max(self._notifies.get(call_id, 0), number)
         data = lamp_notify(state, number, call_id=call_id, version=version, over=over)
-        n = self.message(data, phone=phone, seen=seen, contact=contact)
-        if answer and contact == "current":
+        kept = seen in ("lost", "held")
+        n = self.message(data, phone=phone, seen=seen, contact=contact, fault=seen if kept else fault, after=after)
+        if answer and contact == "current" and not kept:
             kind = "retransmission" if seen == "retransmission" else "new"
             self.message(answered(data, answer), phone=phone, direction="out", seen=kind)
         return n

@@ -155,3 +155,29 @@ def test_long_lists_are_cut_for_people() -> None:
     found = story.judged()
     assert len(found.only_on_wire) == 30
     assert found.told()[-1] == "  and 20 more"
+
+
+def test_what_the_network_of_a_phone_did_on_purpose_is_compared_where_the_wire_was() -> None:
+    story = Story()
+    wire = {"local": PHONE, "remote": EDGE}
+    told = (
+        # what the Record has, and whether a capture sees it there
+        ("in", b"NOTIFY lost", "lost", "lost", True),
+        ("in", b"NOTIFY held", "held", "held", True),
+        ("in", b"NOTIFY held", "new", "late", False),
+        ("in", b"NOTIFY twice", "new", "", True),
+        ("in", b"NOTIFY twice", "retransmission", "copy", False),
+        ("out", b"BYE lost", "new", "lost", False),
+        ("out", b"BYE held", "new", "held", False),
+        ("out", b"BYE held", "late", "late", True),
+        ("out", b"BYE twice", "new", "", True),
+        ("out", b"BYE twice", "copy", "copy", True),
+    )
+    for number, (direction, data, seen_as, fault, on_wire) in enumerate(told):
+        t = 2 + number / 10
+        more = {"fault": fault, "after": 0.0} if fault else {}
+        story.script.message(data, t, direction=direction, seen=seen_as, **wire, **more)
+        if on_wire:
+            story.wire.append(seen(t, *((PHONE, EDGE) if direction == "out" else (EDGE, PHONE)), data))
+    found = story.judged()
+    assert (found.agreed, found.only_on_wire, found.only_in_record) == (8, [], [])

@@ -12,7 +12,7 @@ import pytest
 
 from harness.virtual import VirtualLoop
 from phones.calls import CallPolicy, NoSuchCall
-from phones.effects import Called, Changed, Heard, MediaIn, MediaOut, Subscribed, Transmit
+from phones.effects import Called, Changed, Heard, Impaired, MediaIn, MediaOut, Subscribed, Transmit
 from phones.fleet import Fleet, RunningPhone
 from phones.net import Endpoint, Wire
 from phones.net_memory import MemoryWire
@@ -42,6 +42,9 @@ class Notes:
     def sent(self, phone: str, sent: Transmit, local: Address, now: float) -> None:
         self._note(phone, "sent", sent, local, now)
 
+    def impaired(self, phone: str, impaired: Impaired, now: float) -> None:
+        self._note(phone, "impaired", impaired, impaired.local, now)
+
     def changed(self, phone: str, changed: Changed, contact: Address, now: float) -> None:
         self._note(phone, "changed", changed, contact, now)
 
@@ -69,7 +72,8 @@ class Notes:
 class Registrar:
     """Challenges once, accepts the right password, and can be deaf."""
 
-    def __init__(self, wire: Wire) -> None:
+    def __init__(self, wire: Wire, news: News) -> None:
+        self._news = news
         self.endpoint: Endpoint = wire.open(self._receive)
         self.seen: list[Message] = []
         self.deaf = False
@@ -77,6 +81,7 @@ class Registrar:
     def _receive(self, data: bytes, source: Address) -> None:
         message = Message.parse(stamp_via(data, source))
         self.seen.append(message)
+        self._news.tell()
         if self.deaf or not message.is_request:
             return
         shown = message.get("authorization")
@@ -97,7 +102,7 @@ class Bench:
         loop = asyncio.get_running_loop()
         self.wire: Wire = MemoryWire(loop, random.Random(1)) if in_memory else SocketWire(loop)
         self.notes = Notes()
-        self.registrar = Registrar(self.wire)
+        self.registrar = Registrar(self.wire, self.notes.news)
         self.fleet = Fleet(self.wire, loop, self.notes)
 
     def add(self, name: str, **more: Any) -> RunningPhone:

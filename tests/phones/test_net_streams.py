@@ -473,3 +473,44 @@ def test_a_flow_opens_when_it_is_needed_and_again_after_a_loss() -> None:
             flow.send(HELLO, where)
 
     asyncio.run(story())
+
+
+def test_a_flow_without_a_network_fails_and_its_other_end_is_not_told() -> None:
+    async def story() -> None:
+        loop = asyncio.get_running_loop()
+        async with listening(Transport.TCP, echo=True) as (wire, server, where):
+            got: list[tuple[Any, ...]] = []
+            lost: list[str] = []
+
+            def received(*seen: Any) -> None:
+                got.append(seen)
+                NEWS.tell()
+
+            def broken(reason: str) -> None:
+                lost.append(reason)
+                NEWS.tell()
+
+            flow = Flow(wire, loop, Transport.TCP, received, broken, "127.0.0.1")
+            flow.cut("the cable is pulled")
+            flow.restore()
+            flow.send(HELLO, where)
+            await NEWS.until(lambda: got)
+            flow.cut("the cable is pulled")
+            await NEWS.until(lambda: lost)
+            flow.send(HELLO, where)
+            await NEWS.until(lambda: len(lost) == 2)
+            assert lost == ["the cable is pulled"] * 2
+            # who does not know of it goes on talking
+            first = server.ends[0]
+            assert first.connection is not None
+            first.connection.send(HELLO)
+            await NEWS.until(lambda: len(got) == 2)
+            assert first.reasons == []
+            flow.restore()
+            flow.send(HELLO, where)
+            await NEWS.until(lambda: len(got) == 3)
+            assert len(server.ends) == 2
+            assert len(lost) == 2
+            flow.close()
+
+    asyncio.run(story())

@@ -17,6 +17,7 @@ from reference_server.faults import (
     Kind,
     Match,
     Misdirect,
+    Once,
     Reorder,
 )
 from tests.reference_server.calling import office
@@ -121,6 +122,16 @@ def test_reorder_holds_a_last_one_only_so_long() -> None:
     asked = bench.now
     (found,) = notifies(sync(bench))
     assert 0.4 <= found.time - asked < 0.5
+
+
+def test_once_is_sent_and_never_repeated() -> None:
+    usual, once = bench_with(), bench_with(Fault(match=CHECK_SYNC, actions=(Once(),)))
+    for bench in (usual, once):
+        bench.registered()
+    assert [item.message.method for item in sync(once)] == ["NOTIFY"]
+    repeated = {item.message.branch for item in sync(usual)}
+    assert len(repeated) == 1
+    assert len(usual.sent) > len(once.sent)
 
 
 def test_edit_header() -> None:

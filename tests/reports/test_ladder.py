@@ -215,3 +215,25 @@ def test_a_message_of_a_phone_to_itself() -> None:
 
 def test_the_same_case_gives_the_same_text() -> None:
     assert as_text(ladder_of(lit_lamp().case())) == as_text(ladder_of(lit_lamp().case()))
+
+
+FATES = {
+    ("in", "lost", "lost"): ("OPTIONS: lost", ("fault", "lost")),
+    ("in", "held", "held"): ("OPTIONS: held", ("fault",)),
+    ("in", "new", "late"): ("OPTIONS: held 1.2 s", ("fault",)),
+    ("in", "retransmission", "copy"): ("OPTIONS: doubled", ("retransmission", "fault")),
+    ("out", "new", "lost"): ("OPTIONS: lost", ("fault", "lost")),
+    ("out", "late", "late"): ("OPTIONS: held 1.2 s", ("fault",)),
+}
+
+
+@pytest.mark.parametrize(("what", "shown"), FATES.items(), ids=["-".join(each) for each in FATES])
+def test_what_the_network_did_on_purpose_is_said(
+    what: tuple[str, str, str], shown: tuple[str, tuple[str, ...]]
+) -> None:
+    direction, seen, fault = what
+    story = Story()
+    story.message("desk", direction, story.request("OPTIONS", "c"), seen=seen, fault=fault, after=1.234)
+    (row,) = (row for row in rows(story) if row.kind == "message")
+    assert (row.text, row.signs) == shown
+    assert shown[0] in as_text(ladder_of(story.case()))

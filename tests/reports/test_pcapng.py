@@ -255,3 +255,29 @@ def test_whatever_the_record_holds_it_is_a_sound_capture(
     read = captured(script)
     assert [each.data for each in read.udp()] == [each[0] for each in messages]
     assert len(conversations(read.tcp())) == len(calls)
+
+
+def test_what_the_network_of_a_phone_did_on_purpose_is_shown_as_it_was_on_the_wire() -> None:
+    script = Script()
+    where: dict[str, Any] = {"local": PHONE, "remote": EDGE}
+    script.message(NOTIFY, 1.0, **where, direction="in", seen="held", fault="held", after=0.0)
+    late = script.message(NOTIFY, 2.0, **where, direction="in", fault="late", after=1.0)
+    script.message(b"BYE", 3.0, **where, fault="lost", after=0.0)
+    script.message(b"ACK", 4.0, **where, fault="held", after=0.0)
+    script.message(b"ACK", 5.0, **where, seen="late", fault="late", after=1.0)
+    found = captured(script, verdict="fail", decisive=[late])
+    assert [(each.data, each.stamp_us - STARTED_US) for each in found.packets] == [
+        (NOTIFY, 1_000_000),
+        (b"ACK", 5_000_000),
+    ]
+    assert [each.comment for each in found.packets] == [
+        "a/one | preparation | desk receives, held on purpose by its own network | decided: fail",
+        "a/one | preparation | desk sends, late on purpose by its own network",
+    ]
+
+
+def test_what_never_was_on_a_wire_opens_no_stream() -> None:
+    script = Script()
+    where: dict[str, Any] = {"local": PHONE, "remote": EDGE, "transport": "tcp"}
+    script.message(NOTIFY, 1.0, **where, fault="lost", after=0.0)
+    assert captured(script).packets == []
