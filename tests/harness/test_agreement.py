@@ -159,7 +159,6 @@ def test_long_lists_are_cut_for_people() -> None:
 
 def test_what_the_network_of_a_phone_did_on_purpose_is_compared_where_the_wire_was() -> None:
     story = Story()
-    wire = {"local": PHONE, "remote": EDGE}
     told = (
         # what the Record has, and whether a capture sees it there
         ("in", b"NOTIFY lost", "lost", "lost", True),
@@ -175,8 +174,8 @@ def test_what_the_network_of_a_phone_did_on_purpose_is_compared_where_the_wire_w
     )
     for number, (direction, data, seen_as, fault, on_wire) in enumerate(told):
         t = 2 + number / 10
-        more = {"fault": fault, "after": 0.0} if fault else {}
-        story.script.message(data, t, direction=direction, seen=seen_as, **wire, **more)
+        more: dict[str, Any] = {"fault": fault, "after": 0.0} if fault else {}
+        story.script.message(data, t, direction=direction, seen=seen_as, local=PHONE, remote=EDGE, **more)
         if on_wire:
             story.wire.append(seen(t, *((PHONE, EDGE) if direction == "out" else (EDGE, PHONE)), data))
     found = story.judged()
