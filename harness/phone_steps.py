@@ -113,6 +113,9 @@ class PhoneSteps:
     async def leave(self) -> None:
         """End every call that is still there: the target would keep calls with nobody in them."""
         running = [each.running for each in self._phones.values()]
+        for each in running:
+            # a goodbye that is lost on purpose would be one that was never said
+            each.mend()
         if not all(each.phone.calls.idle for each in running):
             for each in running:
                 each.leave_calls()

@@ -27,7 +27,8 @@ def _line(event: Event) -> str:
     kind = event["kind"]
     if kind == "message":
         arrow = "<-" if event["direction"] == "in" else "->"
-        note = "" if event["seen"] == "new" else f" ({event['seen']})"
+        fate = dict.fromkeys(each for each in (event["seen"], event.get("fault", "")) if each not in ("", "new"))
+        note = f" ({', '.join(fate)})" if fate else ""
         return f"{event['phone']} {arrow} {event['remote']}  {event['first']}{note}"
     if kind == "call":
         why = f" ({event['status']} {event['reason']})" if event["status"] else ""

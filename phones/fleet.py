@@ -79,7 +79,7 @@ class RunningPhone:
         if not self.phone.transport.reliable and not fleet.talks_to(source):
             local, contact = self.place_of(endpoint)
             fleet.sink.heard(self.name, Heard(data, source, local, "foreign", contact, None), now)
-        elif self._boundary is not None:
+        elif self._boundary is not None and self._boundary.impaired:
             self._boundary.received(data, source, endpoint, self.phone.transport)
         else:
             self.phone.receive(data, source, fleet.named(endpoint), now)
@@ -147,7 +147,7 @@ class RunningPhone:
     def _carry_out_one(self, effect: Effect, now: float) -> None:
         sink = self._fleet.sink
         match effect:
-            case Transmit() if self._boundary is not None:
+            case Transmit() if self._boundary is not None and self._boundary.impaired:
                 self._boundary.sent(effect, self._current)
             case Transmit():
                 sink.sent(self.name, effect, self._local, now)

@@ -56,7 +56,7 @@ class Inside(Protocol):
 
 
 class Boundary:
-    """Where the network of one phone begins. Messages of both ways pass here once there has been a fault."""
+    """Where the network of one phone begins. Messages of both ways pass here while anything is impaired."""
 
     def __init__(self, clock: Clock, inside: Inside) -> None:
         self._clock = clock

@@ -25,7 +25,7 @@ from rich.cells import cell_len, set_cell_size
 
 from phones.sip.index import Message, SipSyntaxError
 from phones.sip.lamp import Lamp, LampState
-from reports.record import Event
+from reports.record import Event, met_phone
 from reports.words import clean
 
 SIGNS: dict[str, str] = {
@@ -99,7 +99,8 @@ def _counts(event: Event, watcher: str, case: str | None) -> bool:
     if not _is_time(event.get("t")) or (case is not None and event.get("case") != case):
         return False
     if event["kind"] == "message":
-        return (event.get("phone"), event.get("direction"), event.get("seen")) == (watcher, "in", "new")
+        mine = (event.get("phone"), event.get("direction")) == (watcher, "in")
+        return mine and event.get("seen") in ("new", "lost", "held")
     return event["kind"] in ("phone", "call", "subscription")
 
 
@@ -153,6 +154,7 @@ class _Watch:
             and str(event.get("presentity", "")).lower() == presentity.lower()
         }
         self._begun: list[str] = []
+        self._kept: set[tuple[str, int]] = set()
 
     def take(self, event: Event, data: bytes) -> None:
         if event["kind"] == "message":
@@ -161,7 +163,12 @@ class _Watch:
             except SipSyntaxError:
                 return
             if message.is_request and message.method == "NOTIFY" and message.call_id in self._lamps:
-                seen = self._lamps[message.call_id].notify(message, excused="fault" in event)
+                if not met_phone(event):
+                    # what our own network kept may come behind what is newer
+                    self._kept.add((message.call_id, message.cseq))
+                    return
+                displaced = "fault" in event or (message.call_id, message.cseq) in self._kept
+                seen = self._lamps[message.call_id].notify(message, excused=displaced)
                 if seen.broken:
                     self.notes.append((event["t"], seen.broken))
                 self._show(event["t"], message.call_id)

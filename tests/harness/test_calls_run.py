@@ -70,6 +70,11 @@ def test_what_stops_one_of_several_stops_all(tmp_path: Path) -> None:
 LEFT = {
     "in a call": ("call: desk to lobby\nanswer: lobby\nexpect: desk is talking", {"desk": "BYE", "lobby": "BYE"}),
     "ringing": ("call: desk to lobby\nexpect: lobby is ringing", {"desk": "CANCEL", "lobby": "SIP/2.0 486"}),
+    "in a call, and away": (
+        "call: desk to lobby\nanswer: lobby\nexpect: desk is talking\nnetwork: {phone: desk, does: away}\n"
+        "network: {phone: lobby, does: lose, way: out, count: 99}",
+        {"desk": "BYE", "lobby": "BYE"},
+    ),
     "stopped": ("call: desk to lobby\nanswer: lobby\nreject: lobby", {"desk": "BYE", "lobby": "BYE"}),
 }
 
@@ -201,3 +206,46 @@ expect: desk hears lobby
     assert (verdict.verdict, verdict.why) == (Verdict.FAIL, "nothing is heard")
     verdict, _ = run(tmp_path, "\n".join(steps.strip().split("\n")[:-1]))
     assert verdict.verdict is Verdict.PASS
+
+
+NETWORKS = {
+    "a lost INVITE is sent again": (
+        "network: {phone: desk, does: lose, what: INVITE}\ncall: lobby to desk\n{expect: desk is ringing, within: 5s}",
+        ["lost"],
+    ),
+    "a lost answer is sent again": (
+        "network: {phone: desk, does: lose, way: out, what: INVITE}\ncall: lobby to desk\n"
+        "{expect: desk is ringing, within: 5s}",
+        ["lost"],
+    ),
+    "a message that is late is late": (
+        "network: {phone: desk, does: delay, what: INVITE, seconds: 100ms}\ncall: lobby to desk\n"
+        "expect: desk is ringing",
+        ["held", "late"],
+    ),
+    "a message that comes twice counts once": (
+        "control: desk\nnetwork: {phone: desk, does: double, what: INVITE, seconds: 100ms}\ncall: lobby to desk\n"
+        '{expect: desk receives INVITE, where: {From: {contains: "sip:"}}, exactly: 1}',
+        ["copy"],
+    ),
+    "what is held is delivered when the network is mended": (
+        "network: {phone: desk, does: delay, what: INVITE, seconds: 1h}\ncall: lobby to desk\nwait: 100ms\n"
+        "network: {phone: desk, does: mend}\nexpect: desk is ringing",
+        ["held", "late"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("steps", "faults"), NETWORKS.values(), ids=NETWORKS)
+def test_what_the_network_does(tmp_path: Path, steps: str, faults: list[str]) -> None:
+    verdict, events = run(tmp_path, steps)
+    assert verdict.verdict is Verdict.PASS
+    assert [event["fault"] for event in events if "fault" in event] == faults
+
+
+def test_a_phone_that_is_away_hears_nothing_and_proves_nothing(tmp_path: Path) -> None:
+    steps = "control: desk\nnetwork: {phone: desk, does: away}\ncall: lobby to desk\nnever: desk receives INVITE"
+    verdict, events = run(tmp_path, steps)
+    assert verdict.verdict is Verdict.INCONCLUSIVE
+    assert "on its way to desk, on purpose" in verdict.reason
+    assert {event["fault"] for event in events if "fault" in event} == {"lost"}

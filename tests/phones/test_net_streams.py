@@ -438,22 +438,29 @@ def test_a_flood_leaves_time_for_others() -> None:
 # --- the way of a phone ----------------------------------------------------------------------------------------------
 
 
+@asynccontextmanager
+async def flowing() -> AsyncIterator[tuple[Flow, Server, Address, list[tuple[Any, ...]], list[str]]]:
+    """A flow, its server that echoes, and where; what came over the flow, and why it was lost."""
+    async with listening(Transport.TCP, echo=True) as (wire, server, where):
+        got: list[tuple[Any, ...]] = []
+        lost: list[str] = []
+
+        def received(*seen: Any) -> None:
+            got.append(seen)
+            NEWS.tell()
+
+        def broken(reason: str) -> None:
+            lost.append(reason)
+            NEWS.tell()
+
+        flow = Flow(wire, asyncio.get_running_loop(), Transport.TCP, received, broken, "127.0.0.1")
+        yield flow, server, where, got, lost
+        flow.close()
+
+
 def test_a_flow_opens_when_it_is_needed_and_again_after_a_loss() -> None:
     async def story() -> None:
-        loop = asyncio.get_running_loop()
-        async with listening(Transport.TCP, echo=True) as (wire, server, where):
-            got: list[tuple[Any, ...]] = []
-            lost: list[str] = []
-
-            def received(*seen: Any) -> None:
-                got.append(seen)
-                NEWS.tell()
-
-            def broken(reason: str) -> None:
-                lost.append(reason)
-                NEWS.tell()
-
-            flow = Flow(wire, loop, Transport.TCP, received, broken, "127.0.0.1")
+        async with flowing() as (flow, server, where, got, lost):
             await asyncio.sleep(0.01)
             assert server.ends == []
             flow.send(HELLO, where)
@@ -477,20 +484,7 @@ def test_a_flow_opens_when_it_is_needed_and_again_after_a_loss() -> None:
 
 def test_a_flow_without_a_network_fails_and_its_other_end_is_not_told() -> None:
     async def story() -> None:
-        loop = asyncio.get_running_loop()
-        async with listening(Transport.TCP, echo=True) as (wire, server, where):
-            got: list[tuple[Any, ...]] = []
-            lost: list[str] = []
-
-            def received(*seen: Any) -> None:
-                got.append(seen)
-                NEWS.tell()
-
-            def broken(reason: str) -> None:
-                lost.append(reason)
-                NEWS.tell()
-
-            flow = Flow(wire, loop, Transport.TCP, received, broken, "127.0.0.1")
+        async with flowing() as (flow, server, where, got, lost):
             flow.cut("the cable is pulled")
             flow.restore()
             flow.send(HELLO, where)
@@ -509,8 +503,28 @@ def test_a_flow_without_a_network_fails_and_its_other_end_is_not_told() -> None:
             flow.restore()
             flow.send(HELLO, where)
             await NEWS.until(lambda: len(got) == 3)
-            assert len(server.ends) == 2
+            assert [end.remote for end in server.ends] == [first.remote, flow.local]
             assert len(lost) == 2
-            flow.close()
+            # and learns of it when the network is back
+            await NEWS.until(lambda: first.reasons)
+
+    asyncio.run(story())
+
+
+def test_an_end_that_goes_while_the_network_is_away_is_no_second_loss() -> None:
+    async def story() -> None:
+        async with flowing() as (flow, server, where, got, lost):
+            flow.send(HELLO, where)
+            await NEWS.until(lambda: got)
+            flow.cut("the cable is pulled")
+            await NEWS.until(lambda: lost)
+            first = server.ends[0]
+            assert first.connection is not None
+            first.connection.close()
+            await asyncio.sleep(0.02)
+            flow.restore()
+            flow.send(HELLO, where)
+            await NEWS.until(lambda: len(got) == 2)
+            assert lost == ["the cable is pulled"]
 
     asyncio.run(story())

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from harness.virtual import VirtualLoop
 from phones.calls import CallPolicy
 from phones.effects import Direction
 from phones.impairments import Does, Impairment
@@ -174,3 +178,60 @@ def test_a_cable_that_is_pulled_takes_the_sound_with_it() -> None:
 
     in_virtual_time(work)
     assert counts == [(20, 20), (20, 20), (40, 40)]
+
+
+HAPPENINGS = st.lists(
+    st.builds(
+        Impairment,
+        does=st.sampled_from(["lose", "delay", "double", "reorder"]),
+        way=st.sampled_from(["in", "out"]),
+        count=st.integers(1, 3),
+        seconds=st.floats(0, 3),
+    )
+    | st.sampled_from(["request", "request", "offline", "online"])
+    | st.floats(0, 3),
+    max_size=25,
+)
+
+
+@given(HAPPENINGS)
+@settings(max_examples=40, deadline=None)
+def test_whatever_happens_to_a_phone_each_message_comes_as_often_as_it_must(happenings: list[Any]) -> None:
+    asked: list[str] = []
+
+    async def work() -> Bench:
+        bench = Bench(True)
+        desk = bench.add("desk")
+        for number, happening in enumerate(happenings):
+            match happening:
+                case Impairment():
+                    desk.impair(happening)
+                case "request":
+                    asked.append(f"c{number}")
+                    bench.registrar.endpoint.send(options(asked[-1]), desk.phone.local)
+                case "offline":
+                    desk.go_offline()
+                case "online":
+                    desk.go_online()
+                case _:
+                    await asyncio.sleep(happening)
+        await asyncio.sleep(1.0)
+        desk.mend()
+        await asyncio.sleep(1.0)
+        assert not desk.impaired
+        bench.fleet.close()
+        return bench
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        bench = runner.run(work())
+    come, said = Counter(told(bench, "in")), Counter(told(bench, "out"))
+    arrived = Counter(answer.call_id for answer in bench.registrar.answers())
+    for call_id in asked:
+        lost, held = come["impaired", call_id, "lost"], come["impaired", call_id, "held"]
+        assert come["heard", call_id, ""] + lost + held == 1
+        assert come["heard", call_id, "late"] == held
+        assert come["heard", call_id, "copy"] <= come["heard", call_id, ""]
+        held = said["sent", call_id, "held"]
+        assert said["impaired", call_id, "late"] == held
+        assert said["impaired", call_id, "copy"] <= said["sent", call_id, ""]
+        assert arrived[call_id] == said["sent", call_id, ""] + held + said["impaired", call_id, "copy"]
