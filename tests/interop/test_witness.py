@@ -18,7 +18,14 @@ from tests.end_to_end.conftest import CommandLine
 from tests.end_to_end.support import RINGPROOF, environment
 
 pytestmark = pytest.mark.interop
-CHOSEN = ("run", "sync/flag-true[v2-http]", "lamps/call", "registration/bad-requests[udp]", "--witness", "lo")
+CASES = (
+    "sync/flag-true[v2-http]",
+    "lamps/call",
+    "registration/bad-requests[udp]",
+    "lamps/notify-lost[udp]",
+    "lamps/watcher-away[udp]",
+)
+CHOSEN = ("run", *CASES, "--witness", "lo")
 
 
 @pytest.fixture(autouse=True)
