@@ -23,7 +23,7 @@ SIGNS = {
     "retransmission": ("↻", "retransmission"),
     "missed": ("✗", "missed: acknowledged and forgotten"),
     "lost": ("✗", "did not come"),
-    "fault": ("≈", "the network did it on purpose"),
+    "fault": ("≈", "held or doubled by the network, on purpose"),
     "stray": ("⚡", "belongs to nothing that the phone knows"),
     "malformed": ("!", "cannot be read"),
     "former": ("↪", "came to a Contact that the phone has left"),
@@ -181,7 +181,7 @@ class _Builder:
     def _seen(self, event: Event) -> tuple[str, ...]:
         signs = () if event["seen"] in ("new", "lost") or event["seen"] not in SIGNS else (event["seen"],)
         if fault := event.get("fault"):
-            signs = (*signs, "fault", *(["lost"] if fault == "lost" else []))
+            signs = (*signs, "lost" if fault == "lost" else "fault")
         return (*signs, "former") if event["contact"] == "former" else signs
 
     def _on_request(self, event: Event, _: bytes) -> Row:

@@ -25,7 +25,7 @@ from rich.cells import cell_len, set_cell_size
 
 from phones.sip.index import Message, SipSyntaxError
 from phones.sip.lamp import Lamp, LampState
-from reports.record import Event, met_phone
+from reports.record import Event
 from reports.words import clean
 
 SIGNS: dict[str, str] = {
@@ -163,7 +163,7 @@ class _Watch:
             except SipSyntaxError:
                 return
             if message.is_request and message.method == "NOTIFY" and message.call_id in self._lamps:
-                if not met_phone(event):
+                if event["seen"] != "new":
                     # what our own network kept may come behind what is newer
                     self._kept.add((message.call_id, message.cseq))
                     return

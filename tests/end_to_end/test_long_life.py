@@ -119,6 +119,10 @@ def live(transport: Transport, *, troubled: bool) -> Day:
                 day.wire.go_away()
                 await asyncio.sleep(1500.0)
                 day.wire.come_back()
+            if troubled and hour % 6 == 5:
+                phone.go_offline()
+                await asyncio.sleep(1500.0)
+                phone.go_online()
             # what comes back takes a refresh on UDP, and a pause of half a minute with a connection
             await asyncio.sleep(began + (hour + 1) * HOUR - day.loop.time())
             assert phone.phone.state in ("registered", "refreshing"), hour

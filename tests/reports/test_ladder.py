@@ -218,11 +218,11 @@ def test_the_same_case_gives_the_same_text() -> None:
 
 
 FATES = {
-    ("in", "lost", "lost"): ("OPTIONS: lost", ("fault", "lost")),
+    ("in", "lost", "lost"): ("OPTIONS: lost", ("lost",)),
     ("in", "held", "held"): ("OPTIONS: held", ("fault",)),
     ("in", "new", "late"): ("OPTIONS: held 1.2 s", ("fault",)),
     ("in", "retransmission", "copy"): ("OPTIONS: doubled", ("retransmission", "fault")),
-    ("out", "new", "lost"): ("OPTIONS: lost", ("fault", "lost")),
+    ("out", "new", "lost"): ("OPTIONS: lost", ("lost",)),
     ("out", "late", "late"): ("OPTIONS: held 1.2 s", ("fault",)),
 }
 

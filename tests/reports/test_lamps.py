@@ -274,6 +274,8 @@ def test_a_call_shows_where_it_began() -> None:
         {"seen": "missed"},
         {"seen": "retransmission"},
         {"seen": "malformed"},
+        {"seen": "lost", "fault": "lost"},
+        {"seen": "held", "fault": "held"},
         {"phone": "v"},
         {"direction": "out"},
         {"case": "d"},
@@ -322,6 +324,22 @@ def test_broken_laws_are_noted() -> None:
     track = tracks_of(events.all, DESK, "w")[1]
     assert track.notes == [(0.2, "version 1 after 2")]
     assert "0.200 s, lamp on w: version 1 after 2" in strip([track], 0, 1)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_what_our_own_network_brought_out_of_order_is_no_broken_law(kept: bool) -> None:
+    events = Events()
+    events.subscription(0.0, "active")
+    events.notify(0.1, 1, dialogs(1))
+    if kept:
+        events.notify(0.2, 2, dialogs(2, "early"), seen="lost", fault="lost")
+        events.notify(0.3, 3, dialogs(3, "confirmed"), seen="held", fault="held")
+    events.notify(0.4, 4, dialogs(4))
+    events.notify(0.5, 2, dialogs(2, "early"))
+    events.notify(0.6, 3, dialogs(3, "confirmed"), **({"fault": "late"} if kept else {}))
+    track = tracks_of(events.all, DESK, "w")[1]
+    assert changes(track.points) == [(0.0, "unknown"), (0.1, "off")]
+    assert track.notes == ([] if kept else [(0.5, "CSeq 2 after 4"), (0.6, "CSeq 3 after 4")])
 
 
 def test_damaged_events_do_no_harm() -> None:
