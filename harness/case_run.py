@@ -6,6 +6,7 @@ import asyncio
 import math
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -272,6 +273,9 @@ class CaseRun:
         if spec.password is not None:
             password = templates.fill(spec.password, self._variables())
             identity = Identity(identity.username, password, identity.realm)
+        kind = personality_of(spec.personality, self.case.file)
+        if spec.outbound is not None:
+            kind = replace(kind, outbound=spec.outbound)
         running = self._fleet.add(
             name,
             identity,
@@ -281,7 +285,7 @@ class CaseRun:
             refusals={method: None if s == "silence" else int(s) for method, s in spec.answers.items()},
             tone=_LOWEST_TONE_HZ + _TONE_STEP_HZ * len(self._phones),
             transport=transport,
-            personality=personality_of(spec.personality, self.case.file),
+            personality=kind,
         )
         if spec.on_call is not None:
             running.calls_policy = policy_of(spec.on_call)

@@ -67,6 +67,7 @@ LACKS: Mapping[Feature, tuple[str, ...]] = {
     "throttle": ("documented", "5.0"),
     "minimum expiry": ("documented", "3.20", "3.22"),
     "tokens that expire": ("documented", "3.20", "3.22"),
+    "outbound": ("3.20", "3.22"),
 }
 """Feature to the profiles, or the API versions of them, that have no such thing. The page (`documented`) has what it
 speaks of, and what all releases have."""

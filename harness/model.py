@@ -83,6 +83,7 @@ Feature = Literal[
     "throttle",
     "minimum expiry",
     "tokens that expire",
+    "outbound",
 ]
 """What a Kazoo may not have; `harness.habits` says which has what."""
 Needs = Annotated[

@@ -33,6 +33,7 @@ class PersonalityFile(Strict):
     codecs: list[int] = Field(
         default_factory=lambda: list(ORDINARY.codecs), min_length=1, description="RTP payload types that it offers"
     )
+    outbound: bool = Field(ORDINARY.outbound, description="whether it registers its flow (RFC 5626)")
 
     @model_validator(mode="after")
     def _known(self) -> PersonalityFile:
@@ -56,6 +57,7 @@ class PersonalityFile(Strict):
             expires=self.expires,
             hints=frozenset(self.auto_answer),
             codecs=tuple(self.codecs),
+            outbound=self.outbound,
         )
 
 

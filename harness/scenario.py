@@ -27,6 +27,9 @@ class PhoneSpec(Strict):
     personality: str | None = Field(
         None, description="what kind of phone it is: one that is shipped, or a YAML file beside the scenario"
     )
+    outbound: bool | None = Field(
+        None, description="whether it registers its flow: instance and reg-id (RFC 5626); default as its personality"
+    )
     on_call: CallPolicy | None = Field(None, description="what it does with calls; default: reject with 486")
     answers: dict[str, int | Literal["silence"]] = Field(
         default_factory=dict, description="method to the status that the phone answers with, or silence"

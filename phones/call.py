@@ -255,7 +255,7 @@ class Call:
             ("CSeq", f"{self._cseq} INVITE"),
             ("User-Agent", self._line.personality.agent),
             ("Allow", ALLOW),
-            ("Contact", f"<{line.contact}>"),
+            ("Contact", line.contact_header),
             *self._negotiation.credentials("INVITE", self._target),
             ("Content-Type", SDP),
         ]

@@ -141,7 +141,14 @@ class MediaIn:
     local: Address
 
 
-Effect = Transmit | Heard | Changed | Subscribed | Called | MediaOut | MediaIn
+@dataclass(frozen=True, slots=True)
+class KeepAlive:
+    """Ping the connection to the edge every `seconds` from now on: it knows the answer (RFC 5626 4.4.1)."""
+
+    seconds: float
+
+
+Effect = Transmit | Heard | Changed | Subscribed | Called | MediaOut | MediaIn | KeepAlive
 
 
 class Sink(Protocol):

@@ -16,6 +16,7 @@ from phones.effects import (
     Fault,
     Heard,
     Impaired,
+    KeepAlive,
     MediaIn,
     MediaOut,
     Sink,
@@ -165,6 +166,9 @@ class RunningPhone:
                     _resolve(self._watchers.pop((effect.presentity, effect.event), []), effect)
             case Called():
                 sink.called(self.name, effect, now)
+            case KeepAlive():
+                if isinstance(self._current, Flow):
+                    self._current.keep_alive(effect.seconds)
             case MediaIn():
                 sink.media_heard(self.name, effect, now)
             case MediaOut():

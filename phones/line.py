@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from phones.effects import Effect, Kind, Transmit
+from phones.outbound import Outbound
 from phones.personality import ORDINARY, Personality
 from phones.sip.dialog import Dialog
 from phones.sip.message import Address, response
@@ -68,6 +69,7 @@ class Line:
         "effects",
         "identity",
         "local",
+        "outbound",
         "personality",
         "transactions",
         "transport",
@@ -92,6 +94,7 @@ class Line:
         self.effects: list[Effect] = []
         self.transactions = self.new_transactions()
         self._rng = rng
+        self.outbound = Outbound(rng.getrandbits(128)) if personality.outbound else None
         self._prefix = call_id_prefix
         self._listeners: dict[str, Listener] = {}
 
@@ -99,6 +102,11 @@ class Line:
     def contact(self) -> str:
         """The URI under which the phone can be reached."""
         return f"sip:{self.identity.user}@{format_address(self.local)}{self.transport.parameter}"
+
+    @property
+    def contact_header(self) -> str:
+        """Contact of what makes a dialog: on a flow of our own what comes in it is to take that, too (RFC 5626 4.3)."""
+        return f"<{self.contact};ob>" if self.outbound is not None and self.outbound.granted else f"<{self.contact}>"
 
     def new_transactions(self) -> TransactionLayer:
         """Transactions of the kind that this line needs."""
@@ -150,7 +158,7 @@ class Line:
         message = incoming.message
         more = [("User-Agent", self.personality.agent)]
         if 200 <= status < 300 or (message.method == "INVITE" and 100 < status < 200):
-            more.append(("Contact", f"<{self.contact}>"))
+            more.append(("Contact", self.contact_header))
         if status in (200, 405, 501):
             more.append(("Allow", ALLOW))
         more += [("Content-Type", SDP)] if body else []

@@ -45,6 +45,7 @@ class Flow:
         self._octets = 0
         self._pinged = False
         self._answers = False
+        self._ping_s = _PING_S
         self.local: Address
         self._renew()
 
@@ -66,8 +67,17 @@ class Flow:
             # a WebSocket has pings of its own
             if not self._transport.web:
                 self._pinged = self._answers = False
+                self._ping_s = _PING_S
                 self._alarm.set(self._clock.time() + _PING_S)
         connection.send(data)
+
+    def keep_alive(self, seconds: float) -> None:
+        """Ping so often: the other end has promised to answer. What a WebSocket does is its own affair."""
+        if self._remote is None or self._transport.web:
+            return
+        self._ping_s, self._answers = seconds, True
+        if not self._pinged:
+            self._alarm.set(self._clock.time() + seconds)
 
     def _fail(self, reason: str) -> None:
         # not at once: whoever sends does not expect to be told of it meanwhile
@@ -135,7 +145,7 @@ class Flow:
         if self._pinged:
             self._answers = self._answers or heard
             self._pinged = False
-            self._alarm.set(now + _PING_S)
+            self._alarm.set(now + self._ping_s)
         else:
             connection.send(PING)
             self._pinged = True

@@ -50,6 +50,8 @@ class Personality:
     expires: int = 600
     hints: frozenset[Hint] = frozenset(Hint)
     codecs: tuple[int, ...] = (0, 8, 101)
+    outbound: bool = False
+    """Whether it asks the registrar to use the flow of its REGISTER (RFC 5626)."""
 
 
 ORDINARY = Personality()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from phones.effects import Changed
+from phones.effects import Changed, KeepAlive
 from phones.line import ALLOW, IN_TROUBLE, Line
 from phones.negotiation import Negotiation, seconds
 from phones.registration import REGISTRATION
@@ -17,7 +17,7 @@ from phones.sip.transactions import AckFor, Answer, TimedOut
 _EXPIRES = re.compile(r";\s*expires\s*=\s*\"?([0-9]+)", re.IGNORECASE)
 
 
-def _form(authorized: bool) -> Template:
+def _form(authorized: bool, outbound: bool) -> Template:
     headers = [
         ("Via", hole("via")),
         ("Max-Forwards", "70"),
@@ -30,13 +30,15 @@ def _form(authorized: bool) -> Template:
         ("Contact", hole("contact")),
         ("Expires", hole("expires")),
     ]
+    if outbound:
+        headers.append(("Supported", "outbound, path"))
     if authorized:
         headers.append((hole("authorization_header"), hole("authorization")))
     return Template(request("REGISTER", hole("registrar"), headers))
 
 
-_REGISTER = _form(authorized=False)
-_REGISTER_AUTHORIZED = _form(authorized=True)
+_EITHER = (False, True)
+_REGISTER = {(authorized, outbound): _form(authorized, outbound) for authorized in _EITHER for outbound in _EITHER}
 
 
 def _has(value: str, contact: str) -> bool:
@@ -116,7 +118,10 @@ class Registering:
         if message.status < 200:
             return
         self._answer = (message.status, message.reason)
-        if message.status < 300:
+        outbound = self._line.outbound
+        if outbound is not None and outbound.judge(message):
+            event = "interval"
+        elif message.status < 300:
             self._granted = self._granted_by(message)
             event = "accepted" if self._granted else "removed"
         elif message.status in (401, 407):
@@ -168,6 +173,7 @@ class Registering:
         expires = self._granted if state == "registered" else 0
         if state == "registered":
             self._kept, self.lapsed = self._refreshing, False
+            self._keep_alive()
         elif state == "unanswered" or (state == "refused" and status in IN_TROUBLE):
             self.lapsed = self._kept
         elif state != "expired":
@@ -177,6 +183,11 @@ class Registering:
             self._silence = ""
         else:
             self._line.effects.append(Changed(state, status, reason, expires))
+
+    def _keep_alive(self) -> None:
+        line = self._line
+        if line.outbound is not None and line.outbound.granted:
+            line.effects.append(KeepAlive(line.outbound.keep_alive_s(line.number(16) / 2**16)))
 
     def _send(self, now: float, expires: int) -> None:
         self._cseq += 1
@@ -189,14 +200,15 @@ class Registering:
             "call_id": self._call_id,
             "cseq": str(self._cseq),
             "agent": line.personality.agent,
-            "contact": f"<{line.contact}>",
+            "contact": f"<{line.contact}>{line.outbound.parameters if line.outbound is not None else ''}",
             "expires": str(expires),
             "registrar": registrar,
         }
-        template = _REGISTER
+        authorized, outbound = False, line.outbound is not None and line.outbound.offered
         for name, value in self._negotiation.credentials("REGISTER", registrar):
             values |= {"authorization_header": name, "authorization": value}
-            template = _REGISTER_AUTHORIZED
+            authorized = True
         # a forgotten REGISTER that is repeated after this one could undo it
         line.release(self._key)
-        self._key = line.request(template.render(**values), now, self._heard)
+        data = _REGISTER[authorized, outbound].render(**values)
+        self._key = line.request(data, now, self._heard)

@@ -69,5 +69,5 @@ REGISTRATION = Table(
     ],
 )
 """`accepted` is a 200, `removed` one that grants no second; `challenge` a 401 or 407 that may be answered; `refused`
-one that must not be (same nonce again after credentials, without stale); `interval` a 423 that asks for longer;
-`rejected` any other final response."""
+one that must not be (same nonce again after credentials, without stale); `interval` a 423 that asks for longer, or a
+439: it is asked again on other terms; `rejected` any other final response."""

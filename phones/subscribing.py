@@ -264,7 +264,7 @@ class Subscription:
         headers = [
             ("User-Agent", self._line.personality.agent),
             ("Allow", ALLOW),
-            ("Contact", f"<{line.contact}>"),
+            ("Contact", line.contact_header),
             ("Event", self.event),
             *((("Accept", CONTENT_TYPES[self._package]),) if self._package in CONTENT_TYPES else ()),
             ("Expires", str(expires)),

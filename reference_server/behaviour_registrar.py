@@ -32,6 +32,17 @@ class Capacity(StrEnum):
     MANY = "many"
 
 
+class Flows(StrEnum):
+    """What a REGISTER with instance and reg-id means (RFC 5626)."""
+
+    KNOWN = "known"
+    """The flow is the binding, whatever its Contact is, and the answer requires outbound."""
+    PILED = "piled"
+    """It is told so, but the Contact is the binding: what is lost stays beside what has come."""
+    IGNORED = "ignored"
+    """The parameters mean nothing."""
+
+
 class ShortExpires(StrEnum):
     """What an expiry below the minimum meets."""
 
@@ -100,6 +111,10 @@ class RegistrarRules(Rules):
     expiry: Freshness = Freshness.ENFORCED
     unregister: Removal = Removal.REMOVES
     contacts: Capacity = Capacity.ONE
+    flows: Flows = Flows.KNOWN
+    flow_timer: int | None = Field(default=None, ge=1, le=3600)
+    """Seconds after which a silent flow is taken for dead, as said to who registers one (RFC 5626 4.4); None: unsaid,
+    as Kamailio does unless it is told otherwise."""
     nonce_lifetime_s: Annotated[float, Field(gt=0)] = 300.0
     trying: str = "checking your credentials"
     """Reason of the 100."""

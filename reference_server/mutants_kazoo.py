@@ -292,6 +292,22 @@ KAZOO_MUTANTS = (
         "an older Contact stays beside the newest",
     ),
     rule_changed(
+        "flows-ignored",
+        "registrar.flows",
+        "ignored",
+        ("SIP-43",),
+        "3.x as its configuration says",
+        "instance and reg-id mean nothing, and nobody is told so",
+    ),
+    rule_changed(
+        "flows-piled-up",
+        "registrar.flows",
+        "piled",
+        ("SIP-44",),
+        "RFC 5626 6: a registrar that looks at the Contact alone",
+        "a flow that is lost stays beside the one that has come",
+    ),
+    rule_changed(
         "message-waiting-never",
         "registrar.message_waiting",
         "never",

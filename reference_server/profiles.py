@@ -57,7 +57,7 @@ from reference_server.behaviour_presence import (
     ResetShows,
     Setting,
 )
-from reference_server.behaviour_registrar import AddressRealm, BrokenType, Capacity, ShortExpires, Unsolicited
+from reference_server.behaviour_registrar import AddressRealm, BrokenType, Capacity, Flows, ShortExpires, Unsolicited
 from reference_server.rules import Carrier, Gate, KnownSource, Rules, Span, Version
 
 _TOKENS = (Carrier.HEADER, Carrier.PARAMETER)
@@ -119,6 +119,7 @@ V3_22 = _changed(
         "min_expires": 300,
         "short_expires": ShortExpires.RAISED,
         "contacts": Capacity.MANY,
+        "flows": Flows.IGNORED,
         "trying": "Attempting K query",
     },
     presence={"owners_id": OwnersId.BEATS},

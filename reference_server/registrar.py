@@ -3,33 +3,39 @@
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import dataclass
 from hashlib import md5
 
 from sipmessage import Address
 
+from phones.sip.dialog import elements, uri_of
 from phones.sip.digest import Credentials, verify
 from phones.sip.index import Message, SipSyntaxError
 from phones.sip.message import Address as Socket
 from phones.sip.message import response
-from reference_server.behaviour_registrar import Removal, ShortExpires, Unsolicited
+from reference_server.behaviour_registrar import Flows, Removal, ShortExpires, Unsolicited
 from reference_server.directory import Account, Device, Directory
 from reference_server.notifier import Notifier
-from reference_server.registrations import Aor, Contact, Registrations
+from reference_server.registrations import Aor, Contact, Flow, Registrations
 from reference_server.rules import Gate, KnownSource
 from reference_server.runtime import Route, Runtime
-from reference_server.ways import way
+from reference_server.ways import recorded, way
 from reference_server.wire import Rejected, seconds, written_uri
 
 STAR = "*"
 
+_URN = re.compile(r"urn:[!#-;=?-~]{1,200}", re.IGNORECASE)
+_OB = re.compile(r";ob(?=[;=>?]|$)", re.IGNORECASE)
+
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """One Contact value of a REGISTER: its URI, and the seconds asked for."""
+    """One Contact value of a REGISTER: its URI, the seconds asked for, and the flow that it names."""
 
     uri: str
     expires: int
+    flow: Flow | None = None
 
 
 class Nonces:
@@ -149,8 +155,24 @@ class Registrar:
                 written = written_uri(value) if len(addresses) == 1 else str(address.uri)
                 if written is None:
                     raise Rejected(400, "Bad Contact")
-                bindings.append(Binding(written, expires))
+                bindings.append(Binding(written, expires, self._flow(address, request)))
         return bindings
+
+    def _flow(self, address: Address, request: Message) -> Flow | None:
+        """The flow that a Contact names, where flows mean something (RFC 5626 6)."""
+        if self._rules.flows is Flows.IGNORED:
+            return None
+        parameters = {name.lower(): value or "" for name, value in address.parameters.items()}
+        instance = parameters.get("+sip.instance", "").strip('"').removeprefix("<").removesuffix(">")
+        reg_id = seconds(parameters.get("reg-id"))
+        if not reg_id or not _URN.fullmatch(instance):
+            return None
+        path = recorded(request, "path")
+        if path and not _OB.search(uri_of(path[0])):
+            if _names(request, "supported", "outbound"):
+                raise Rejected(439, "First Hop Lacks Outbound Support")
+            return None
+        return Flow(instance, reg_id)
 
     def _check_expiry(self, bindings: list[Binding]) -> None:
         if self._rules.short_expires is ShortExpires.RAISED:
@@ -235,18 +257,30 @@ class Registrar:
                 known[-1].first if known else now,
                 now,
                 known[-1].uri if known else "",
+                binding.flow,
             )
             device.registered_presence_id = device.document.get("presence_id")
             if self._registrations.add(aor, contact, now):
                 fresh.append(contact)
         listed = [
-            ("Contact", f"<{contact.uri}>;expires={max(0, round(contact.expires - now))}")
+            (
+                "Contact",
+                f"<{contact.uri}>;expires={max(0, round(contact.expires - now))}"
+                f"{contact.flow.parameters if contact.flow is not None else ''}",
+            )
             for contact in self._registrations.current(aor, now)
         ]
+        supported: list[tuple[str, str]] = []
+        if self._rules.flows is not Flows.IGNORED:
+            supported.append(("Supported", "outbound"))
+            if any(binding.flow is not None for binding in bindings) and _names(request, "supported", "outbound"):
+                supported.append(("Require", "outbound"))
+                if self._rules.flow_timer is not None:
+                    supported.append(("Flow-Timer", str(self._rules.flow_timer)))
         data = response(
             request,
             200,
-            headers=[*listed, *(("Path", proxy) for proxy in route.path), ("Supported", "outbound")],
+            headers=[*listed, *(("Path", proxy) for proxy in route.path), *supported],
             to_tag=f"{self._runtime.hex(32)}-{self._runtime.hex(8)}",
         )
         self._runtime.wire.respond(key, data, route.transport, now)
@@ -264,6 +298,10 @@ class Registrar:
             self._registrations.flush(aor)
         else:
             self._registrations.remove(aor, uri, now)
+
+
+def _names(request: Message, header: str, option: str) -> bool:
+    return option in {each.lower() for each in elements(request.all(header))}
 
 
 def _matches(credentials: Credentials, password: str | None) -> bool:

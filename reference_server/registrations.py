@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from phones.sip.message import Address
-from reference_server.behaviour_registrar import Capacity, Freshness, RegistrarRules
+from reference_server.behaviour_registrar import Capacity, Flows, Freshness, RegistrarRules
 from reference_server.rules import Recipient
 from reference_server.runtime import Route
 
@@ -27,12 +27,25 @@ class Aor:
 
 
 @dataclass(frozen=True, slots=True)
+class Flow:
+    """Which phone it is, by its instance (a URN), and by which of its ways it registers (RFC 5626)."""
+
+    instance: str
+    reg_id: int
+
+    @property
+    def parameters(self) -> str:
+        """As of a Contact."""
+        return f';+sip.instance="<{self.instance}>";reg-id={self.reg_id}'
+
+
+@dataclass(frozen=True, slots=True)
 class Contact:
     """One registered contact. `uri` is the Request-URI for it, `expires` the second at which it ends.
 
     `route` is where the REGISTER came from, with its Path: behind a NAT the Contact itself leads nowhere. `agent` is
-    the phone's User-Agent; `first` and `since` are when (seconds) it registered first and last, `previous` is the
-    Contact of the address-of-record before.
+    the phone's User-Agent, `flow` what it says of its flow; `first` and `since` are when (seconds) it registered first
+    and last, `previous` is the Contact of the address-of-record before.
     """
 
     uri: str
@@ -44,6 +57,7 @@ class Contact:
     first: float = 0.0
     since: float = 0.0
     previous: str = ""
+    flow: Flow | None = None
 
 
 REMEMBERED = 8
@@ -89,7 +103,12 @@ class Registrations:
         contacts = self.current(aor, now)
         refreshed = [old for old in contacts if old.uri == contact.uri]
         others = [old for old in contacts if old.uri != contact.uri]
-        if others and self._rules.contacts is Capacity.ONE:
+        flow = contact.flow
+        if flow is not None and self._rules.flows is Flows.KNOWN:
+            # the same phone by the same of its ways: where it was before nobody is any more
+            others = [old for old in others if old.flow != flow]
+        piled = flow is not None and self._rules.flows is Flows.PILED
+        if others and self._rules.contacts is Capacity.ONE and not piled:
             replaced = [old for old in self._replaced.get(aor.key, ()) if old.uri != contact.uri]
             self._replaced[aor.key] = [*replaced, *others][-REMEMBERED:]
             others = []

@@ -20,7 +20,7 @@ FREESWITCH_PORT = 11000
 METHODS = "INVITE, ACK, BYE, CANCEL, OPTIONS, MESSAGE, INFO, UPDATE, REFER, NOTIFY"
 
 _BREAK = re.compile(r"[\r\n\0]")
-_BRACKETED = re.compile(r'(?:"(?:[^"\\]|\\.)*"\s*|[^<"]*)<([!-~]+)>')
+_BRACKETED = re.compile(r'(?:"(?:[^"\\]|\\.)*"\s*|[^<"]*)<([!-;=?-~]+)>')
 _BARE = re.compile(r"[!-:=-~]+")
 _UNSAFE_USER = re.compile(r"[^A-Za-z0-9\-_.!~*'()&=+$,;?/]")
 

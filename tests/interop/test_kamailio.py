@@ -13,6 +13,7 @@ from harness.world import encryption_of
 from phones.calls import CallPolicy
 from phones.fleet import RunningPhone
 from phones.net_sockets import Encryption
+from phones.personality import ORDINARY, Personality
 from phones.phone import Identity, format_address
 from phones.sip.index import Message
 from phones.sip.transport import Transport
@@ -34,11 +35,13 @@ class Desk:
         self._lab = lab
         self._transport = transport
 
-    def phone(self, user: str, password: str = "") -> RunningPhone:
+    def phone(self, user: str, password: str = "", personality: Personality = ORDINARY) -> RunningPhone:
         """The phone of `user`, with its own password when none is given."""
         identity = Identity(user, password or users(20)[user], REALM)
         where = self.server.place(self._transport)
-        return self._lab.fleet.add(user, identity, edge=where, rng=self._lab.rng, transport=self._transport)
+        return self._lab.fleet.add(
+            user, identity, edge=where, rng=self._lab.rng, transport=self._transport, personality=personality
+        )
 
 
 @pytest.fixture(params=[Transport.UDP, Transport.TCP, Transport.TLS])
@@ -282,6 +285,31 @@ def test_who_has_lost_its_connection_with_a_server_that_restarts_is_reached_agai
     assert "check-sync" in [each.get("event") for each in told.messages("1001", "in", "NOTIFY")]
     # the server knows nothing of the old subscription, so there is another
     assert len({each.call_id for each in told.messages("1001", "out", "SUBSCRIBE")}) == 2
+
+
+@pytest.mark.parametrize("transport", [Transport.UDP, Transport.TCP, Transport.TLS], indirect=True)
+def test_a_flow_is_one_binding_wherever_it_comes_from(play: Play) -> None:
+    async def script(made: Lab, desk: Desk) -> None:
+        phone = desk.phone("1001", personality=Personality(outbound=True))
+        assert (await phone.register()).state == "registered"
+        [before] = contacts(desk.server, "1001")
+        assert (await phone.move()).state == "registered"
+        [after] = contacts(desk.server, "1001")
+        assert (before != after, after) == (True, phone.phone.contact)
+        made.requests.clear()
+        desk.server.check_sync(aor("1001"))
+        await made.until(lambda: ("1001", "NOTIFY") in made.requests)
+        other = desk.phone("1002")
+        await other.register()
+        await other.move()
+        # without instance and reg-id the Contact is the binding, and what nobody uses any more stays
+        assert len(contacts(desk.server, "1002")) == 2
+
+    told = play(script)
+    granted = [each for each in told.messages("1001", "in", "REGISTER") if each.status == 200]
+    assert [(each.get("require"), each.get("flow-timer")) for each in granted] == [("outbound", "30")] * 2
+    assert all("reg-id=1" in (each.get("contact") or "") for each in granted)
+    assert {each.get("require") for each in told.messages("1002", "in", "REGISTER")} == {None}
 
 
 def outcome(play: Play, encryption: Encryption | None, at: Kamailio) -> tuple[str, str]:

@@ -68,3 +68,19 @@ def test_everything_goes_through_the_edge(
         answers = [each for each in heard if each.method == method and 200 <= each.status < 300]
         assert answers
         assert all(any(edge in route for route in each.all("record-route")) for each in answers)
+
+
+def test_flows_are_registered_and_kept_behind_an_edge_that_knows_them(
+    fronted: Fronted, cli: CommandLine, tmp_path: Path
+) -> None:
+    done = cli("run", "registration/own-flow", "registration/flow-anew", "--target", fronted.target, "--format", "json")
+    verdicts = {case["address"]: case["verdict"] for case in done.document["cases"]}
+    for name in ("own-flow", "flow-anew"):
+        assert [verdicts[f"registration/{name}[{each}]"] for each in ("udp", "tcp", "tls")] == ["pass"] * 3
+    heard = [
+        Message.parse(data) for event, data in read_record(tmp_path / "out" / "latest") if event["kind"] == "message"
+    ]
+    registered = [each for each in heard if each.method == "REGISTER" and each.status == 200 and each.get("require")]
+    # the edge says in its Path that it keeps to the flow (RFC 5626 5.1)
+    assert registered
+    assert all(";ob" in (each.get("path") or "") for each in registered)

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from phones.effects import Called, Changed, Effect, Heard, MediaOut, Subscribed, Transmit
+from phones.personality import ORDINARY, Personality
 from phones.phone import Identity, Phone, Refusals
 from phones.sip.index import Message, SipSyntaxError
 from phones.sip.message import Address, response
@@ -91,6 +92,8 @@ class Desk:
     username: str = "desk"
     now: float = 100.0
     transport: Transport = Transport.UDP
+    personality: Personality = ORDINARY
+    seed: int = 7
     phone: Phone = field(init=False)
     log: list[tuple[float, Effect]] = field(default_factory=list)
     _read: int = 0
@@ -100,11 +103,12 @@ class Desk:
             Identity(self.username, self.password, REALM),
             local=LOCAL,
             edge=EDGE,
-            rng=random.Random(7),
+            rng=random.Random(self.seed),
             call_id_prefix=self.prefix,
             refusals=self.refusals,
             media=lambda: MEDIA,
             transport=self.transport,
+            personality=self.personality,
         )
 
     def collect(self) -> None:

@@ -164,6 +164,8 @@ class Phone:
     contact: str = ""
     answers: dict[str, tuple[int, ...]] = field(default_factory=lambda: {"NOTIFY": (200,), "BYE": (200,)})
     taken: list[Message] = field(default_factory=list)
+    extra: list[tuple[str, str]] = field(default_factory=list)
+    """Headers of every REGISTER to come."""
     _branches: int = 0
 
     def __post_init__(self) -> None:
@@ -225,7 +227,7 @@ class Phone:
         username: str | None = None,
     ) -> int:
         """Register and answer a challenge once; the final status, 0 for silence."""
-        headers = [("Contact", contact or f"<{self.contact}>")]
+        headers = [("Contact", contact or f"<{self.contact}>"), *self.extra]
         if expires is not None:
             headers.append(("Expires", str(expires)))
         final = self.send("REGISTER", headers)

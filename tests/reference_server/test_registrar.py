@@ -382,3 +382,93 @@ def test_a_replaced_contact_that_unregisters_is_forgotten() -> None:
     assert asked() == [6000, 7000]
     first.register(0)
     assert asked() == [7000]
+
+
+# --- flows (RFC 5626) ------------------------------------------------------------------------------------------------
+
+INSTANCE = "urn:uuid:00000000-0000-1000-8000-AABBCCDDEEFF"
+
+
+def flow_of(phone: Phone, reg_id: object = 1, instance: str = INSTANCE) -> str:
+    return f'<{phone.contact}>;+sip.instance="<{instance}>";reg-id={reg_id}'
+
+
+def register_flow(phone: Phone, contact: str, *more: tuple[str, str]) -> Message:
+    """Register a Contact value over UDP, and say that we know of outbound."""
+    phone.extra = [("Supported", "path, outbound"), *more]
+    phone.register(contact=contact)
+    return phone.last if not phone.last.is_request else answers(phone)[-1]
+
+
+def test_a_flow_is_required_and_comes_back() -> None:
+    phone = Bench().phone()
+    ok = register_flow(phone, flow_of(phone))
+    assert (ok.status, ok.get("require"), ok.get("flow-timer")) == (200, "outbound", None)
+    assert list(ok.all("contact")) == [f'<{phone.contact}>;expires=600;+sip.instance="<{INSTANCE}>";reg-id=1']
+
+
+def test_who_does_not_say_that_it_knows_outbound_is_not_required_to() -> None:
+    phone = Bench().phone()
+    assert phone.register(contact=flow_of(phone)) == 200
+    assert answers(phone)[-1].get("require") is None
+
+
+def test_the_flow_timer_is_told_where_there_is_one() -> None:
+    phone = Bench(changed(registrar__flow_timer=25)).phone()
+    assert register_flow(phone, flow_of(phone)).get("flow-timer") == "25"
+    assert register_flow(phone, f"<{phone.contact}>").get("flow-timer") is None
+
+
+@pytest.mark.parametrize(
+    ("rules", "second", "bound"),
+    [
+        ({}, (1, INSTANCE), 1),
+        ({"contacts": "many"}, (1, INSTANCE), 1),
+        ({"contacts": "many"}, (2, INSTANCE), 2),
+        ({"contacts": "many"}, (1, INSTANCE.replace("AA", "BB")), 2),
+        ({"contacts": "many", "flows": "ignored"}, (1, INSTANCE), 2),
+        ({"flows": "piled"}, (1, INSTANCE), 2),
+    ],
+)
+def test_the_same_flow_from_elsewhere_replaces_it(rules: dict[str, str], second: tuple[int, str], bound: int) -> None:
+    bench = Bench(changed(**{f"registrar__{name}": value for name, value in rules.items()}))
+    before, after = bench.phone(), bench.phone(port=6002)
+    register_flow(before, flow_of(before))
+    ok = register_flow(after, flow_of(after, *second))
+    assert len(ok.all("contact")) == bound
+    assert f"<{after.contact}>" in ok.all("contact")[-1]
+
+
+@pytest.mark.parametrize(
+    "contact",
+    ["<{}>;reg-id=1", '<{}>;+sip.instance="<urn:x:1>"', '<{}>;+sip.instance="<urn:x:1>";reg-id=0',
+     '<{}>;+sip.instance="<no urn>";reg-id=1', '<{}>;+sip.instance;reg-id=one'],
+)  # fmt: skip
+def test_half_a_flow_is_none(contact: str) -> None:
+    phone = Bench().phone()
+    ok = register_flow(phone, contact.format(phone.contact))
+    assert (ok.status, ok.get("require")) == (200, None)
+    assert "reg-id" not in (ok.get("contact") or "")
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("<sip:192.0.2.1;lr;ob>", 200),
+        ("<sip:192.0.2.1;lr>", 439),
+        ("<sip:192.0.2.1;lr;observed>", 439),
+        ("<sip:192.0.2.1;lr>, <sip:192.0.2.2;lr;ob>", 439),
+    ],
+)
+def test_a_proxy_before_us_has_to_know_flows(path: str, status: int) -> None:
+    phone = Bench().phone()
+    answer = register_flow(phone, flow_of(phone), ("Path", path))
+    assert answer.status == status
+    assert answer.get("require") == ("outbound" if status == 200 else None)
+
+
+def test_who_did_not_ask_for_outbound_is_bound_without_it_behind_such_a_proxy() -> None:
+    phone = Bench().phone()
+    phone.extra = [("Path", "<sip:192.0.2.1;lr>")]
+    assert phone.register(contact=flow_of(phone)) == 200
+    assert "reg-id" not in (answers(phone)[-1].get("contact") or "")
