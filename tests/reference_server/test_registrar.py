@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from phones.sip.digest import Challenge, answer
 from phones.sip.index import Message
 from reference_server.effects import SendSip
+from reference_server.profiles import DOCUMENTED
 from tests.reference_server.playbook import Bench, Phone, changed, notifies
 
 
@@ -431,7 +434,8 @@ def test_the_flow_timer_is_told_where_there_is_one() -> None:
     ],
 )
 def test_the_same_flow_from_elsewhere_replaces_it(rules: dict[str, str], second: tuple[int, str], bound: int) -> None:
-    bench = Bench(changed(**{f"registrar__{name}": value for name, value in rules.items()}))
+    told: dict[str, Any] = {f"registrar__{name}": value for name, value in rules.items()}
+    bench = Bench(changed(DOCUMENTED, **told))
     before, after = bench.phone(), bench.phone(port=6002)
     register_flow(before, flow_of(before))
     ok = register_flow(after, flow_of(after, *second))
