@@ -280,6 +280,7 @@ class CaseRun:
             name,
             identity,
             edge=self._world.edge(transport),
+            other_edges=self._world.other_edges.get(transport, ()),
             rng=random.Random(f"{self._rng.getrandbits(64)}"),
             call_id_prefix=f"{self._label}-{name}-",
             refusals={method: None if s == "silence" else int(s) for method, s in spec.answers.items()},

@@ -155,6 +155,12 @@ class ReplyClaim(Claim):
         return found
 
 
+def outcome_of(phone: str, event: Event) -> str:
+    """The state that a registration or subscription went to, and what decided that: a response, or the lack of one."""
+    why = f"{event['status']} {event['reason']}" if event["status"] else event["reason"]
+    return f"{phone} {event['state']}" + (f" ({why})" if why else "")
+
+
 class RegistrationClaim(Claim):
     """Phones end in a state: registered, refused, unregistered or unanswered."""
 
@@ -172,7 +178,7 @@ class RegistrationClaim(Claim):
             return
         self._waiting.remove(phone)
         self.decisive.append(event["n"])
-        said = f"{phone} {event['state']}" + (f" ({event['status']} {event['reason']})" if event["status"] else "")
+        said = outcome_of(phone, event)
         self.actual = f"{self.actual}; {said}" if self.actual else said
         wanted = self.spec["status"]
         if event["state"] != self.spec["outcome"] or (wanted and event["status"] != wanted):

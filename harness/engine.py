@@ -20,7 +20,7 @@ from pathlib import Path
 from harness.agreement import Agreement
 from harness.baseline import Baseline, baseline_of, restated
 from harness.case_run import CaseRun
-from harness.errors import HarnessError, RingproofError
+from harness.errors import HarnessError, RingproofError, TargetUnavailable
 from harness.judge import Judge
 from harness.loader import Case
 from harness.recorder import RunRecorder
@@ -104,6 +104,8 @@ class RunResult:
     planned: int = 0
     interrupted: bool = False
     error: str = ""
+    unavailable: bool = False
+    """Whether the error is that the target has no address."""
     left: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     """URLs of what was left on the target because that was asked for."""
@@ -166,6 +168,7 @@ class Engine:
         except RecordError as error:
             self.result.error = str(error)
         except RingproofError as error:
+            self.result.unavailable = isinstance(error, TargetUnavailable)
             self.result.error = error.message + (f" ({error.hint})" if error.hint else "")
         finally:
             self._finish(writer)

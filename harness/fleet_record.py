@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import phone_facts
-from phones.effects import Called, Changed, Heard, Impaired, MediaIn, MediaOut, Subscribed, Transmit
+from phones.effects import Called, Changed, Heard, Impaired, MediaIn, MediaOut, Subscribed, Transmit, Turned
 from phones.line import format_address
 from phones.net import Clock
 from phones.sip.message import Address
@@ -84,6 +84,10 @@ class FleetRecord:
         """A registration changed."""
         facts = phone_facts.of_registration(changed, contact)
         self._write("registration", now - self._origin, case=_CASE, phone=phone, **facts)
+
+    def turned(self, phone: str, turned: Turned, now: float) -> None:
+        """A phone went on to another edge."""
+        self._write("edge", now - self._origin, case=_CASE, phone=phone, **phone_facts.of_edge(turned))
 
     def subscribed(self, phone: str, subscribed: Subscribed, now: float) -> None:
         """A subscription changed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from harness.claims import Claim, State, WindowClaim, closing_of
+from harness.claims import Claim, State, WindowClaim, closing_of, outcome_of
 from harness.history import PhoneHistory
 from harness.lamps import Point, Subscription, presentity_key
 from harness.verdicts import Closing
@@ -218,7 +218,7 @@ class SubscriptionClaim(Claim):
         same = presentity_key(event["presentity"]) == self.spec["presentity"] and event["event"] == self.spec["event"]
         if name not in self._waiting or self.state is not State.OPEN or self._over or not same:
             return
-        said = f"{name} {event['state']}" + (f" ({event['status']} {event['reason']})" if event["status"] else "")
+        said = outcome_of(name, event)
         wanted = self.spec["status"]
         # a refresh that was answered 500 leaves the subscription active, but is no success
         granted = 200 <= event["status"] < 300 or outcome != "active"

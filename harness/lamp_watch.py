@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 
 from harness.lamps import PhoneLamps
 from harness.together import together
-from phones.effects import Called, Changed, Heard, Impaired, MediaIn, MediaOut, Subscribed, Transmit
+from phones.effects import Called, Changed, Heard, Impaired, MediaIn, MediaOut, Subscribed, Transmit, Turned
 from phones.fleet import Fleet, RunningPhone
 from phones.net import Clock, Wire
-from phones.phone import Identity
+from phones.phone import Identity, format_address
 from phones.sip.index import Message
 from phones.sip.message import Address
 from phones.sip.transport import Transport
@@ -68,6 +68,12 @@ class LampWatch:
         """The registration changed."""
         self.report(Change(now - self.started, "", "registration", _said(changed)))
 
+    def turned(self, phone: str, turned: Turned, now: float) -> None:
+        """The phone went on to another edge."""
+        why = f"{turned.status} {turned.reason}" if turned.status else turned.reason
+        said = f"{format_address(turned.edge)}, for {format_address(turned.former)} does not answer ({why})"
+        self.report(Change(now - self.started, "", "edge", said))
+
     def subscribed(self, phone: str, subscribed: Subscribed, now: float) -> None:
         """A subscription changed."""
         said = {"call_id": subscribed.call_id, "state": subscribed.state, "reason": subscribed.reason}
@@ -109,7 +115,7 @@ async def watch(
     wire: Wire,
     clock: Clock,
     *,
-    edge: Address,
+    edges: Sequence[Address],
     transport: Transport,
     bind: str,
     advertised: str | None,
@@ -122,12 +128,18 @@ async def watch(
 ) -> set[str]:
     """Watch until `duration_s` is over or the task is cancelled, then unsubscribe; cancelled again, leave at once.
 
-    Returns the presentities that could be watched at all. Raises SipSyntaxError for what is no URI, and OSError.
+    `edges` are tried in their order. Returns the presentities that could be watched at all. Raises SipSyntaxError for
+    what is no URI, and OSError.
     """
     sink = LampWatch(report, started=clock.time())
     fleet = Fleet(wire, clock, sink, host=bind, advertised=advertised)
     phone = fleet.add(
-        "watch", identity, edge=edge, transport=transport, rng=random.Random(random.SystemRandom().getrandbits(64))
+        "watch",
+        identity,
+        edge=edges[0],
+        other_edges=edges[1:],
+        transport=transport,
+        rng=random.Random(random.SystemRandom().getrandbits(64)),
     )
     try:
         with suppress(asyncio.CancelledError):

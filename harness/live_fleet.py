@@ -216,6 +216,7 @@ class LiveFleet:
             Plan(
                 members=tuple(members[first : first + size]),
                 edge=world.edge(Transport.UDP),
+                other_edges=world.other_edges.get(Transport.UDP, ()),
                 bind=world.bind,
                 rate=options.rate * len(members[first : first + size]) / count,
                 expires=options.expires,

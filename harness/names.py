@@ -45,7 +45,12 @@ class Naptr:
 
 
 class Resolver:
-    """The name service. Unknown names have no records; one that does not answer is TargetUnavailable."""
+    """The name service: the system's, or the one at `server`. Unknown names have no records; one that does not answer
+    is TargetUnavailable.
+    """
+
+    def __init__(self, server: Address | None = None) -> None:
+        self._server = server
 
     async def naptr(self, name: str) -> Sequence[Naptr]:
         """The NAPTR records of `name` that lead on by SRV."""
@@ -61,13 +66,17 @@ class Resolver:
         records = await self._records(name, "SRV")
         return [Service(each.priority, each.weight, each.target.to_text(True), each.port) for each in records]
 
-    async def host(self, name: str) -> str:
-        """An address of a host, by whatever the system asks. Raises TargetUnavailable without one."""
+    async def hosts(self, name: str) -> Sequence[str]:
+        """The addresses of a host, by whatever the system asks, or by our own server. None: there is no such host."""
+        if _is_address(name):
+            return [name]
+        if self._server is not None:
+            return [each.address for kind in ("A", "AAAA") for each in await self._records(name, kind)]
         try:
             found = await asyncio.get_running_loop().getaddrinfo(name, None, type=socket.SOCK_DGRAM)
-        except OSError as error:
-            raise TargetUnavailable(f"the SIP edge {name} has no address: {error.strerror}") from error
-        return str(found[0][4][0])
+        except OSError:
+            return []
+        return list(dict.fromkeys(str(each[4][0]) for each in found))
 
     async def _records(self, name: str, kind: str) -> Sequence[Any]:
         # only where a target is named without a port
@@ -76,7 +85,10 @@ class Resolver:
         import dns.resolver
 
         try:
-            answer = await dns.asyncresolver.resolve(name, kind)
+            resolver = dns.asyncresolver.Resolver(configure=self._server is None)
+            if self._server is not None:
+                resolver.nameservers, resolver.port = [self._server[0]], self._server[1]
+            answer = await resolver.resolve(name, kind)
         except (dns.resolver.NXDOMAIN, dns.resolver.NoAnswer):
             return []
         except (dns.exception.DNSException, OSError) as error:
@@ -84,29 +96,46 @@ class Resolver:
         return list(answer)
 
 
-async def locate(host: str, port: int | None, transport: Transport, resolver: Resolver, rng: random.Random) -> Address:
-    """Where to send what is for `host` over `transport`. An address or a port leaves SRV out (RFC 3263 4.2)."""
+async def locate(
+    host: str, port: int | None, transport: Transport, resolver: Resolver, rng: random.Random
+) -> tuple[Address, ...]:
+    """Where to send what is for `host` over `transport`, in the order of trying (RFC 3263 4.2, 4.3); one at least.
+
+    An address or a port leaves SRV out. Raises TargetUnavailable where there is none.
+    """
     service, prefix, default = _SERVICES[transport]
     if _is_address(host):
-        return host, port or default
+        return ((host, port or default),)
     if port is not None:
-        return await resolver.host(host), port
+        return await _addresses([Service(0, 0, host, port)], host, resolver)
     leads = sorted(await resolver.naptr(host), key=lambda each: (each.order, each.preference))
     name = next((each.replacement for each in leads if each.service.upper() == service), f"{prefix}.{host}")
     records = await resolver.srv(name)
     if [each.host for each in records] == [""]:
         raise TargetUnavailable(f"{host} offers no SIP over {transport.value}: its SRV record says so")
-    if not records:
-        return await resolver.host(host), default
-    chosen = _chosen(records, rng)
-    return await resolver.host(chosen.host), chosen.port
+    return await _addresses(in_order(records, rng) or [Service(0, 0, host, default)], host, resolver)
 
 
-def _chosen(records: Sequence[Service], rng: random.Random) -> Service:
-    """One of the lowest priority, by weight (RFC 2782)."""
-    first = min(each.priority for each in records)
-    candidates = [each for each in records if each.priority == first]
-    return rng.choices(candidates, [each.weight + 0.01 for each in candidates])[0]
+async def _addresses(services: Sequence[Service], name: str, resolver: Resolver) -> tuple[Address, ...]:
+    """All addresses of all hosts. A host without one is passed over as long as there are others."""
+    found = [(address, each.port) for each in services for address in await resolver.hosts(each.host)]
+    if not found:
+        tried = ", ".join(dict.fromkeys(each.host for each in services))
+        raise TargetUnavailable(f"the SIP edge {name} has no address" + ("" if tried == name else f": {tried}"))
+    return tuple(dict.fromkeys(found))
+
+
+def in_order(records: Sequence[Service], rng: random.Random) -> list[Service]:
+    """By priority, the lowest first; within one drawn by weight (RFC 2782)."""
+    ordered: list[Service] = []
+    for priority in sorted({each.priority for each in records}):
+        left = [each for each in records if each.priority == priority]
+        while left:
+            # one of weight 0 is to have a very small chance
+            [chosen] = rng.choices(left, [each.weight + 0.01 for each in left])
+            left.remove(chosen)
+            ordered.append(chosen)
+    return ordered
 
 
 def _is_address(host: str) -> bool:

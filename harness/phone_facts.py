@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from phones.effects import Called, Changed, Subscribed
+from phones.effects import Called, Changed, Subscribed, Turned
 from phones.phone import format_address
 from phones.sip.message import Address
 
@@ -17,6 +17,16 @@ def of_registration(changed: Changed, contact: Address) -> dict[str, Any]:
         "reason": changed.reason,
         "expires": changed.expires,
         "contact": format_address(contact),
+    }
+
+
+def of_edge(turned: Turned) -> dict[str, Any]:
+    """Fields of an `edge` event: where requests go from now on, and who did not answer."""
+    return {
+        "edge": format_address(turned.edge),
+        "former": format_address(turned.former),
+        "status": turned.status,
+        "reason": turned.reason,
     }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from harness import phone_facts
 from harness.judge import CaseJudge, Judge
-from phones.effects import Called, Changed, Fault, Heard, Impaired, MediaIn, MediaOut, Subscribed, Transmit
+from phones.effects import Called, Changed, Fault, Heard, Impaired, MediaIn, MediaOut, Subscribed, Transmit, Turned
 from phones.net import Clock
 from phones.phone import format_address
 from phones.sip.message import Address
@@ -166,6 +166,11 @@ class CaseRecorder:
                 **phone_facts.of_registration(changed, contact),
                 message=self._last_response.get(phone) if changed.status else None,
             )
+
+    def turned(self, phone: str, turned: Turned, now: float) -> None:
+        """A phone went on to another edge."""
+        with suppress(RecordError):  # kept, as in `_message`
+            self.write("edge", phone=phone, **phone_facts.of_edge(turned))
 
     def subscribed(self, phone: str, subscribed: Subscribed, now: float) -> None:
         """A phone's subscription went to another state."""

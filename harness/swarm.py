@@ -12,7 +12,7 @@ from pathlib import Path
 
 from harness.figures import Figures
 from phones.calls import CallPolicy
-from phones.effects import Called, Changed, Heard, Impaired, MediaIn, MediaOut, Sink, Subscribed, Transmit
+from phones.effects import Called, Changed, Heard, Impaired, MediaIn, MediaOut, Sink, Subscribed, Transmit, Turned
 from phones.fleet import Fleet, RunningPhone
 from phones.line import Identity
 from phones.net import Clock, Wire
@@ -60,6 +60,7 @@ class Plan:
     prefix: str
     seed: int
     answer: bool = False
+    other_edges: tuple[Address, ...] = ()
     first: int = 0
     """The number of the first phone, among those of all processes."""
 
@@ -112,7 +113,14 @@ class Swarm:
             prefix = self._plan.prefix
             if self._shared is not None:
                 prefix = self._shared.join(member.identity.user, number)
-            phone = self._fleet.add(member.name, member.identity, edge=self._plan.edge, rng=rng, call_id_prefix=prefix)
+            phone = self._fleet.add(
+                member.name,
+                member.identity,
+                edge=self._plan.edge,
+                other_edges=self._plan.other_edges,
+                rng=rng,
+                call_id_prefix=prefix,
+            )
             if self._plan.answer:
                 phone.calls_policy = CallPolicy("answer", after=0.5)
             seat = _Seat(member, phone)
@@ -327,6 +335,11 @@ class Swarm:
                 self._to_register.append(seat)
         if self._record is not None:
             self._record.changed(phone, changed, contact, now)
+
+    def turned(self, phone: str, turned: Turned, now: float) -> None:
+        """A phone went on to another edge."""
+        if self._record is not None:
+            self._record.turned(phone, turned, now)
 
     def subscribed(self, phone: str, subscribed: Subscribed, now: float) -> None:
         """A subscription changed."""

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 from harness.errors import UsageError
 from harness.model import Strict, plain_pattern
 from harness.yaml_file import load, validated
+from phones.sip.message import Address
 from phones.sip.transport import Transport
 from reports.secrets import Secrets
 
@@ -102,6 +103,9 @@ class Edges(Strict):
     tls: Edge | None = None
     ws: Edge | None = None
     wss: Edge | None = None
+    nameserver: Edge | None = Field(
+        None, description="host:port of who is asked for names; default whoever the system asks, port 53"
+    )
     path: str = Field("/", pattern=r"^/[!-~]*$", description="path of WebSockets")
     server_name: Text | None = Field(None, description="whose certificate it has to be (SNI); default the host")
     ca_file: Text | None = Field(None, description="PEM file of the CA behind TLS and WSS; default the target's")
@@ -121,6 +125,12 @@ class Edges(Strict):
     def offered(self) -> tuple[Transport, ...]:
         """What the target speaks, the usual one first."""
         return tuple(transport for transport in Transport if getattr(self, transport) is not None)
+
+    @property
+    def name_service(self) -> Address | None:
+        """Who is asked for names; None: whoever the system asks."""
+        match = _ADDRESS.match(self.nameserver or "")
+        return (match[1].strip("[]"), int(match[2] or 53)) if match else None
 
     def place(self, transport: Transport) -> tuple[str, int | None]:
         """Host and port of an edge that is offered; without port where SRV has to tell it."""

@@ -32,7 +32,8 @@ REFERENCE_JOBS = 64
 class World:
     """The three ports and the target behind them. `encrypted`: whether HTTPS and TLS are really encrypted here.
 
-    `edges` are where SIP is spoken, `bind` is where phones are. `transport` is what cases use that name none.
+    `edges` are where SIP is spoken, `other_edges` where else, in that order, while one does not answer; `bind` is where
+    phones are. `transport` is what cases use that name none.
     `only_from`: who alone sends phones datagrams, where that is known: a deployment may have several machines.
     """
 
@@ -43,6 +44,7 @@ class World:
     secrets: Secrets
     encrypted: bool
     edges: Mapping[Transport, Address]
+    other_edges: Mapping[Transport, tuple[Address, ...]] = field(default_factory=dict)
     bind: str = "127.0.0.1"
     transport: Transport | None = None
     only_from: Address | None = None
@@ -145,12 +147,13 @@ async def socket_world(
     # virtual runs never need an HTTP client, and its import is felt
     from harness.http_api import HttpApi
 
-    ca_file = Path(target.ca_file) if target.ca_file else None
-    api = HttpApi(ca_file=ca_file, verify=target.verify)
-    rng, resolver = random.SystemRandom(), Resolver()
-    edges = {each: await locate(*target.sip.place(each), each, resolver, rng) for each in target.sip.offered}
+    rng, resolver = random.SystemRandom(), Resolver(target.sip.name_service)
+    places = {each: await locate(*target.sip.place(each), each, resolver, rng) for each in target.sip.offered}
+    edges = {each: found[0] for each, found in places.items()}
     bind = target.bind or local_towards(next(iter(edges.values())))
     wire = SocketWire(loop, encryption_of(target.sip, target.ca_file, target.verify))
+    ca_file = Path(target.ca_file) if target.ca_file else None
+    api = HttpApi(ca_file=ca_file, verify=target.verify)
     return World(
         loop,
         wire,
@@ -159,6 +162,7 @@ async def socket_world(
         secrets,
         encrypted=True,
         edges=edges,
+        other_edges={each: found[1:] for each, found in places.items()},
         bind=bind,
         transport=transport,
         only_from=edges.get(Transport.UDP) if embedded else None,

@@ -88,13 +88,30 @@ class Changed:
 
 
 @dataclass(frozen=True, slots=True)
+class Turned:
+    """Requests go to `edge` from now on: `former` does not answer. `status` and `reason` as of a registration."""
+
+    edge: Address
+    former: Address
+    status: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """Close the connection to the edge, and begin the next one elsewhere; it is `lost` for that `reason`."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Subscribed:
     """The subscription to `presentity` (a SIP URI) for `event` went to `state`; `expires` is what is left, in seconds.
 
     active: granted, or a refresh failed that does not end it; refused: never granted, or a refresh found no notifier;
     terminated: ended by a NOTIFY, by our wish, or by a loss of power or address; expired: by its time; unanswered.
     `status` and `reason` are of the deciding response; without one `status` is 0 and `reason` says what ended it:
-    the reason of a Subscription-State, "no NOTIFY", "forgotten", "moved", or nothing.
+    the reason of a Subscription-State, "no NOTIFY", "forgotten", "moved", "another edge", or nothing.
     """
 
     call_id: str
@@ -148,7 +165,7 @@ class KeepAlive:
     seconds: float
 
 
-Effect = Transmit | Heard | Changed | Subscribed | Called | MediaOut | MediaIn | KeepAlive
+Effect = Transmit | Heard | Changed | Subscribed | Called | MediaOut | MediaIn | KeepAlive | Turned | HangUp
 
 
 class Sink(Protocol):
@@ -165,6 +182,9 @@ class Sink(Protocol):
 
     def changed(self, phone: str, changed: Changed, contact: Address, now: float) -> None:
         """The registration of `phone` changed."""
+
+    def turned(self, phone: str, turned: Turned, now: float) -> None:
+        """`phone` went on to another edge."""
 
     def subscribed(self, phone: str, subscribed: Subscribed, now: float) -> None:
         """A subscription of `phone` changed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal, TypeVar
 
@@ -14,6 +14,7 @@ from phones.effects import (
     Changed,
     Effect,
     Fault,
+    HangUp,
     Heard,
     Impaired,
     KeepAlive,
@@ -22,6 +23,7 @@ from phones.effects import (
     Sink,
     Subscribed,
     Transmit,
+    Turned,
 )
 from phones.impairments import Impairment
 from phones.net import Alarm, Clock, Datagrams, Endpoint, Receive, Streams
@@ -166,6 +168,11 @@ class RunningPhone:
                     _resolve(self._watchers.pop((effect.presentity, effect.event), []), effect)
             case Called():
                 sink.called(self.name, effect, now)
+            case Turned():
+                sink.turned(self.name, effect, now)
+            case HangUp():
+                if isinstance(self._current, Flow):
+                    self._current.hang_up(effect.reason)
             case KeepAlive():
                 if isinstance(self._current, Flow):
                     self._current.keep_alive(effect.seconds)
@@ -497,9 +504,11 @@ class Fleet:
         tone: int = 400,
         transport: Transport = Transport.UDP,
         personality: Personality = ORDINARY,
+        other_edges: Sequence[Address] = (),
     ) -> RunningPhone:
         """Put a phone on the wire, not yet registered. Raises OSError when no address can be opened.
 
+        `other_edges` are tried in their order where `edge` does not answer.
         `tone` in Hz tells its voice from others; multiples of 50 below 4000 are told apart best.
         """
 
@@ -515,6 +524,7 @@ class Fleet:
                 tone=tone,
                 transport=transport,
                 personality=personality,
+                other_edges=other_edges,
             )
 
         running = RunningPhone(name, make, transport, self)

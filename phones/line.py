@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from phones.effects import Effect, Kind, Transmit
+from phones.edges import Edges
+from phones.effects import Effect, HangUp, Kind, Transmit, Turned
 from phones.outbound import Outbound
 from phones.personality import ORDINARY, Personality
 from phones.sip.dialog import Dialog
@@ -65,8 +66,10 @@ class Line:
         "_listeners",
         "_prefix",
         "_rng",
-        "edge",
+        "attached",
+        "edges",
         "effects",
+        "former_edge",
         "identity",
         "local",
         "outbound",
@@ -85,11 +88,16 @@ class Line:
         call_id_prefix: str = "",
         transport: Transport = Transport.UDP,
         personality: Personality = ORDINARY,
+        other_edges: Sequence[Address] = (),
     ) -> None:
         self.identity = identity
         self.personality = personality
         self.local = local
-        self.edge = edge
+        self.edges = Edges(edge, other_edges)
+        self.former_edge: Address | None = None
+        """Where requests went before, if anywhere."""
+        self.attached = False
+        """Whether the phone is registered, or about to be: then its registration decides where its requests go."""
         self.transport = transport
         self.effects: list[Effect] = []
         self.transactions = self.new_transactions()
@@ -97,6 +105,22 @@ class Line:
         self.outbound = Outbound(rng.getrandbits(128)) if personality.outbound else None
         self._prefix = call_id_prefix
         self._listeners: dict[str, Listener] = {}
+
+    @property
+    def edge(self) -> Address:
+        """Where requests go."""
+        return self.edges.current
+
+    def turn(self, status: int, reason: str) -> bool:
+        """The edge does not answer: go on to the next. False when all have been tried."""
+        former = self.edge
+        more = self.edges.turn()
+        if self.edge != former:
+            self.former_edge = former
+            self.effects.append(Turned(self.edge, former, status, reason))
+            if status and self.transport.reliable:
+                self.effects.append(HangUp(f"{status} {reason}"))
+        return more
 
     @property
     def contact(self) -> str:

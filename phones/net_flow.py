@@ -71,6 +71,12 @@ class Flow:
                 self._alarm.set(self._clock.time() + _PING_S)
         connection.send(data)
 
+    def hang_up(self, reason: str) -> None:
+        """Leave this connection for another, which may lead elsewhere. It is `lost`, a little later."""
+        if self._connection is not None and self._remote is not None:
+            self._connection.close()
+            self._fail(reason)
+
     def keep_alive(self, seconds: float) -> None:
         """Ping so often: the other end has promised to answer. What a WebSocket does is its own affair."""
         if self._remote is None or self._transport.web:

@@ -58,7 +58,7 @@ def _no_media() -> Address:
 
 
 class Phone:
-    """One SIP endpoint at `local`, registering through `edge`.
+    """One SIP endpoint at `local`, registering through `edge`, or through `other_edges` where that does not answer.
 
     `call_id_prefix` begins every Call-ID that the phone makes, so that logs can be searched for it. `media` tells
     the RTP address, and is asked when a call needs one; `tone` is what the phone says there, in Hz.
@@ -82,6 +82,7 @@ class Phone:
         tone: int = 400,
         transport: Transport = Transport.UDP,
         personality: Personality = ORDINARY,
+        other_edges: Sequence[Address] = (),
     ) -> None:
         self.identity = identity
         self.personality = personality
@@ -95,6 +96,7 @@ class Phone:
             call_id_prefix=call_id_prefix,
             transport=transport,
             personality=personality,
+            other_edges=other_edges,
         )
         self._left: dict[Address, TransactionLayer] | None = None
         self._misses: dict[tuple[str, str], int] | None = None
@@ -243,8 +245,10 @@ class Phone:
         """
         self._line.local = local or self._line.local
         self._recovery.disconnected()
-        self._line.transactions.lost(self.edge, reason)
+        for edge in {self.edge, self._line.former_edge or self.edge}:
+            self._line.transactions.lost(edge, reason)
         self._process(self._line.transactions.take(), now)
+        self._registering.reconnected(now)
         self._settle(now)
 
     def receive_media(self, data: bytes, source: Address, local: Address) -> None:

@@ -34,6 +34,10 @@ class Recovery:
 
     def note(self, now: float) -> None:
         """Look what is lost. To be called after everything that happens."""
+        if self._registering.moved and self._registering.state == "registered":
+            self._registering.moved = False
+            if self.subscriptions is not None:
+                self.subscriptions.lapse(anew=True)
         if self._registering.state in ("trying", "refreshing", "leaving") or self.deadline is not None:
             return
         if self._returning and not self._registering.lapsed:

@@ -56,7 +56,7 @@ class Registering:
 
     __slots__ = (
         "_answer", "_call_id", "_cseq", "_expires", "_granted", "_kept", "_key", "_line", "_negotiation",
-        "_refreshing", "_silence", "_tag", "lapsed", "machine",
+        "_refreshing", "_silence", "_tag", "_waits", "lapsed", "machine", "moved",
     )  # fmt: skip
 
     def __init__(self, line: Line) -> None:
@@ -72,6 +72,9 @@ class Registering:
         self._answer: tuple[int, str] | None = None
         self._silence = ""
         self._kept = False
+        self._waits = False
+        self.moved = False
+        """Whether it is at another edge than before, which knows nothing of us."""
         self.lapsed = False
         """Whether the registration was lost, or may be, without anybody having wished that."""
         self.machine = Machine(REGISTRATION, self, 0.0)
@@ -110,7 +113,7 @@ class Registering:
     def _heard(self, output: Answer | TimedOut | AckFor, now: float) -> None:
         if isinstance(output, TimedOut):
             self._answer, self._silence = None, output.reason
-            self._fire("timeout", now)
+            self._fire("elsewhere" if self._turns(0, output.reason) else "timeout", now)
         elif isinstance(output, Answer):
             self._on_response(output.message, now)
 
@@ -119,7 +122,13 @@ class Registering:
             return
         self._answer = (message.status, message.reason)
         outbound = self._line.outbound
-        if outbound is not None and outbound.judge(message):
+        if message.status == 503 and self._turns(503, message.reason):
+            if self._line.transport.reliable:
+                # what is asked next is asked on a connection that leads there
+                self._waits = True
+                return
+            event = "elsewhere"
+        elif outbound is not None and outbound.judge(message):
             event = "interval"
         elif message.status < 300:
             self._granted = self._granted_by(message)
@@ -131,6 +140,20 @@ class Registering:
         else:
             event = "rejected"
         self._fire(event, now)
+
+    def _turns(self, status: int, reason: str) -> bool:
+        """Whether there is another edge to be asked (RFC 3263 4.3). Nobody takes leave of who did not know him."""
+        if self.state not in ("trying", "refreshing") or not self._line.turn(status, reason):
+            return False
+        self.moved = True
+        return True
+
+    def reconnected(self, now: float) -> None:
+        """The way to the next edge is there."""
+        if self._waits:
+            self._waits = False
+            self._negotiation.restart()
+            self._fire("elsewhere", now)
 
     def _judge_interval(self, message: Message) -> str:
         """Ask for longer only where that is what the registrar wants, and not for ever (RFC 3261 10.2.8)."""
@@ -154,6 +177,7 @@ class Registering:
         return self._expires if granted is None else granted
 
     def _fire(self, event: str, now: float) -> None:
+        self._waits = self._waits and event != "unregister"
         for action in self.machine.fire(event, now):
             if action == "send":
                 self._send(now, self._expires)
@@ -163,6 +187,7 @@ class Registering:
                 self._send(now, 0 if self.state == "leaving" else self._expires)
             else:
                 self._report(action.removeprefix("report "))
+        self._line.attached = self.state != "idle"
 
     def lapse(self) -> None:
         """What the registrar knows of us is lost, or leads nowhere."""
@@ -173,6 +198,7 @@ class Registering:
         expires = self._granted if state == "registered" else 0
         if state == "registered":
             self._kept, self.lapsed = self._refreshing, False
+            self._line.edges.settle()
             self._keep_alive()
         elif state == "unanswered" or (state == "refused" and status in IN_TROUBLE):
             self.lapsed = self._kept

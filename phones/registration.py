@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from phones.sip.machine import Rule, Table
 
-_ENDS = ("refused", "rejected", "timeout")
+_ANSWERS = ("challenge", "interval", "accepted", "removed", "elsewhere", "refused", "rejected", "timeout")
 
 REGISTRATION = Table(
     "registration",
@@ -15,11 +15,7 @@ REGISTRATION = Table(
         "register",
         "move",
         "unregister",
-        "challenge",
-        "interval",
-        "accepted",
-        "removed",
-        *_ENDS,
+        *_ANSWERS,
         "timer refresh",
         "timer expiry",
     ),
@@ -29,6 +25,7 @@ REGISTRATION = Table(
         ("trying", "move"): Rule("trying", ("send",)),
         ("trying", "challenge"): Rule("trying", ("answer",)),
         ("trying", "interval"): Rule("trying", ("send",)),
+        ("trying", "elsewhere"): Rule("trying", ("send",)),
         ("trying", "accepted"): Rule("registered", ("report registered",), start=("refresh", "expiry")),
         ("trying", "removed"): Rule("idle", ("report unregistered",)),
         ("trying", "refused"): Rule("idle", ("report refused",)),
@@ -42,6 +39,7 @@ REGISTRATION = Table(
         ("refreshing", "move"): Rule("refreshing", ("send",)),
         ("refreshing", "challenge"): Rule("refreshing", ("answer",)),
         ("refreshing", "interval"): Rule("refreshing", ("send",)),
+        ("refreshing", "elsewhere"): Rule("refreshing", ("send",)),
         ("refreshing", "accepted"): Rule("registered", ("report registered",), start=("refresh", "expiry")),
         ("refreshing", "removed"): Rule("idle", ("report unregistered",), stop=("expiry",)),
         ("refreshing", "refused"): Rule("idle", ("report refused",), stop=("expiry",)),
@@ -60,14 +58,16 @@ REGISTRATION = Table(
         ("leaving", "timeout"): Rule("idle", ("report unanswered",)),
     },
     ignored=[
-        *(("idle", event) for event in ("unregister", "challenge", "interval", "accepted", "removed", *_ENDS)),
+        *(("idle", event) for event in ("unregister", *_ANSWERS)),
         *((state, f"timer {name}") for state in ("idle", "trying", "leaving") for name in ("refresh", "expiry")),
         ("refreshing", "timer refresh"),
         ("leaving", "unregister"),
+        ("leaving", "elsewhere"),
         *((state, "register") for state in ("trying", "refreshing", "leaving")),
-        *(("registered", event) for event in ("challenge", "interval", "accepted", "removed", *_ENDS)),
+        *(("registered", event) for event in _ANSWERS),
     ],
 )
 """`accepted` is a 200, `removed` one that grants no second; `challenge` a 401 or 407 that may be answered; `refused`
 one that must not be (same nonce again after credentials, without stale); `interval` a 423 that asks for longer, or a
-439: it is asked again on other terms; `rejected` any other final response."""
+439: it is asked again on other terms; `rejected` any other final response. `elsewhere`: the edge does not answer, or is
+not well, and there is another."""

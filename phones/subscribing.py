@@ -56,6 +56,7 @@ class Subscription:
         self._began = 0.0
         self._restarts = 0
         self._kept = False
+        self._anew = False
         self.lapsed = False
         """Whether it was lost, or may be, without anybody having wished that."""
         self.machine = Machine(SUBSCRIPTION, self, 0.0)
@@ -171,7 +172,9 @@ class Subscription:
     def _heard(self, output: Answer | TimedOut | AckFor, now: float) -> None:
         if isinstance(output, TimedOut):
             self._why = (0, output.reason)
-            self._fire("timeout", now)
+            # a phone that registers leaves it to its registration where it is at home
+            alone = self.machine.state == "subscribing" and not self._line.attached
+            self._fire("move" if alone and self._line.turn(0, output.reason) else "timeout", now)
         elif isinstance(output, Answer) and output.message.status >= 200:
             self._why = (output.message.status, output.message.reason)
             self._fire(self._read_answer(output.message, now), now)
@@ -224,13 +227,16 @@ class Subscription:
         if event == "lose":
             self._line.release(self._key)
 
-    def lapse(self) -> None:
-        """What the notifier knows of us is lost, or leads nowhere."""
+    def lapse(self, *, anew: bool) -> None:
+        """What the notifier knows of us is lost, or leads nowhere. `anew`: its dialog leads by an edge that is gone."""
         self.lapsed = self._kept
+        self._anew = self._anew or anew
 
     def recover(self, now: float) -> None:
         """Subscribe again, in the same dialog as long as it may be there."""
-        self.lapsed = False
+        if self._anew:
+            self.wish("lose", now, "another edge")
+        self.lapsed = self._anew = False
         self.wish("subscribe" if self.machine.state in ("idle", "left", "waiting") else "move", now)
 
     def _report(self, state: Watching) -> None:
@@ -333,10 +339,10 @@ class Subscriptions:
         """Whether one that is not on its way was lost without anybody having wished that."""
         return any(subscription.lapsed and subscription.settled for subscription in self._all.values())
 
-    def lapse(self) -> None:
-        """What the notifier knows of us is lost, or leads nowhere."""
+    def lapse(self, *, anew: bool = False) -> None:
+        """What the notifier knows of us is lost, or leads nowhere. `anew`: dialogs lead by an edge that is gone."""
         for subscription in self._all.values():
-            subscription.lapse()
+            subscription.lapse(anew=anew)
 
     def recover(self, now: float) -> None:
         """Subscribe again to whatever was lost."""

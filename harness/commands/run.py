@@ -13,7 +13,7 @@ import click
 
 from harness.commands.behaviours import behaviour_options, chosen_behaviour, expected_profile
 from harness.commands.exporting import export_options, print_problems, put, write_exports
-from harness.errors import HarnessError, UsageError
+from harness.errors import HarnessError, TargetUnavailable, UsageError
 from harness.output import document, error_fields, format_option, guarded, print_document
 
 if TYPE_CHECKING:
@@ -167,7 +167,8 @@ def command(
                 [each.verdict for each in result.verdicts],
                 planned=result.planned,
                 interrupted=result.interrupted,
-                broken=bool(result.error) or (seen is not None and not seen.is_whole and not seen.saw_nothing),
+                broken=bool(result.error and not result.unavailable)
+                or (seen is not None and not seen.is_whole and not seen.saw_nothing),
                 strict=strict,
                 left=bool(result.left or _unproved(selectors, result) or (seen is not None and seen.saw_nothing)),
                 changed=result.baseline is not None and result.baseline.red(result.judged),
@@ -266,6 +267,7 @@ def _document(
     from reports.evidence import evidence_of
 
     errors = [each for each in (result.error, *problems) if each]
+    error = TargetUnavailable if result.unavailable and not problems else HarnessError
     return document(
         "run",
         code,
@@ -287,7 +289,7 @@ def _document(
         witness=result.witness.as_json() if result.witness else None,
         baseline=result.baseline.as_json(result.judged) if result.baseline else None,
         rounds=rounds,
-        **({"error": error_fields(HarnessError("; ".join(errors)))} if errors else {}),
+        **({"error": error_fields(error("; ".join(errors)))} if errors else {}),
     )
 
 

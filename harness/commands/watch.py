@@ -133,8 +133,9 @@ async def _watch(
     loop = asyncio.get_running_loop()
     transport = place["transport"]
     host, port = place["edges"].place(transport)
-    edge = await locate(host, port, transport, Resolver(), random.SystemRandom())
-    bind = place["bind"] or local_towards(edge)
+    resolver = Resolver(place["edges"].name_service)
+    edges = await locate(host, port, transport, resolver, random.SystemRandom())
+    bind = place["bind"] or local_towards(edges[0])
     gone: list[BrokenPipeError] = []
 
     def tell(change: Change) -> None:
@@ -149,7 +150,7 @@ async def _watch(
         watch(
             SocketWire(loop, place["encryption"]),
             loop,
-            edge=edge,
+            edges=edges,
             transport=transport,
             bind=bind,
             advertised=place["advertised"],

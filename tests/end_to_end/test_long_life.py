@@ -12,7 +12,7 @@ import pytest
 
 from harness.hosting import PORTS, ReferenceHost
 from harness.virtual import VirtualLoop
-from phones.effects import Called, Changed, Heard, Impaired, MediaIn, MediaOut, Subscribed, Transmit
+from phones.effects import Called, Changed, Heard, Impaired, MediaIn, MediaOut, Subscribed, Transmit, Turned
 from phones.fleet import Fleet, RunningPhone
 from phones.net_memory import MemoryWire
 from phones.phone import Identity
@@ -46,6 +46,10 @@ class Counts:
         self.of[phone, changed.state] += 1
         if changed.state == "registered":
             self.refreshed.setdefault(phone, []).append(now)
+        self.news.tell()
+
+    def turned(self, phone: str, turned: Turned, now: float) -> None:
+        self.of[phone, "turned"] += 1
         self.news.tell()
 
     def subscribed(self, phone: str, subscribed: Subscribed, now: float) -> None:

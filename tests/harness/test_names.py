@@ -10,9 +10,10 @@ from collections.abc import Sequence
 import pytest
 
 from harness.errors import TargetUnavailable
-from harness.names import Naptr, Resolver, Service, locate
+from harness.names import Naptr, Resolver, Service, in_order, locate
 from phones.sip.message import Address
 from phones.sip.transport import Transport
+from tests.harness.names import name_service
 
 
 class Book(Resolver):
@@ -21,7 +22,8 @@ class Book(Resolver):
     def __init__(
         self, hosts: dict[str, str], srv: dict[str, list[Service]] | None = None, naptr: list[Naptr] | None = None
     ) -> None:
-        self.hosts, self.services, self.leads = hosts, srv or {}, naptr or []
+        super().__init__()
+        self.known, self.services, self.leads = hosts, srv or {}, naptr or []
 
     async def naptr(self, name: str) -> Sequence[Naptr]:
         return self.leads
@@ -29,11 +31,17 @@ class Book(Resolver):
     async def srv(self, name: str) -> Sequence[Service]:
         return self.services.get(name, [])
 
-    async def host(self, name: str) -> str:
-        return self.hosts[name]
+    async def hosts(self, name: str) -> Sequence[str]:
+        return self.known.get(name, "").split()
 
 
 def found(book: Book, host: str, port: int | None, transport: Transport, seed: int = 1) -> Address:
+    return all_found(book, host, port, transport, seed)[0]
+
+
+def all_found(
+    book: Resolver, host: str, port: int | None, transport: Transport, seed: int = 1
+) -> tuple[Address, ...]:
     return asyncio.run(locate(host, port, transport, book, random.Random(seed)))
 
 
@@ -86,3 +94,58 @@ def test_the_lowest_priority_by_weight() -> None:
 def test_a_service_that_is_not_offered() -> None:
     with pytest.raises(TargetUnavailable, match="offers no SIP over tls"):
         found(Book({}, {"_sips._tcp.x": [Service(0, 0, "", 0)]}), "x", None, Transport.TLS)
+
+
+def test_who_follows_when_one_does_not_answer() -> None:
+    services = [Service(2, 1, "spare", 5062), Service(1, 1, "two", 5061), Service(3, 1, "nowhere", 5063)]
+    book = Book({"spare": "192.0.2.3", "two": "192.0.2.1 2001:db8::2"}, {"_sip._tcp.x": services})
+    assert all_found(book, "x", None, Transport.TCP) == (
+        ("192.0.2.1", 5061), ("2001:db8::2", 5061), ("192.0.2.3", 5062),
+    )  # fmt: skip
+    assert all_found(book, "two", 5080, Transport.TCP) == (("192.0.2.1", 5080), ("2001:db8::2", 5080))
+
+
+def test_a_name_without_any_address() -> None:
+    with pytest.raises(TargetUnavailable, match="the SIP edge x has no address: gone, away"):
+        found(Book({}, {"_sip._udp.x": [Service(1, 1, "gone", 1), Service(2, 1, "away", 1)]}), "x", None, Transport.UDP)
+    with pytest.raises(TargetUnavailable, match=r"the SIP edge y has no address$"):
+        found(Book({}), "y", 5060, Transport.UDP)
+
+
+def test_every_service_has_its_turn_and_the_heavy_ones_come_first() -> None:
+    services = [Service(1, weight, name, 1) for name, weight in (("big", 90), ("small", 10), ("none", 0))]
+    orders = Counter(tuple(each.host for each in in_order(services, random.Random(seed))) for seed in range(300))
+    assert all(sorted(order) == ["big", "none", "small"] for order in orders)
+    assert orders.most_common(1)[0][0] == ("big", "small", "none")
+    assert sum(count for order, count in orders.items() if order[0] == "small") > 10
+
+
+# --- a name service on the wire --------------------------------------------------------------------------------------
+
+
+def test_a_name_service_of_our_own_is_asked() -> None:
+    zone = """
+        pbx.example.         60 IN NAPTR 20 1 "s" "SIP+D2T" "" _sip._tcp.late.example.
+        pbx.example.         60 IN NAPTR 10 1 "s" "SIP+D2T" "" _sip._tcp.pbx.example.
+        pbx.example.         60 IN NAPTR 5  1 "a" "SIP+D2T" "" elsewhere.example.
+        _sip._tcp.pbx.example. 60 IN SRV 20 1 5062 b.example.
+        _sip._tcp.pbx.example. 60 IN SRV 10 1 5061 a.example.
+        a.example.           60 IN A 127.0.0.7
+        a.example.           60 IN AAAA ::1
+        b.example.           60 IN A 127.0.0.8
+    """
+
+    async def story() -> tuple[Address, ...]:
+        async with name_service(zone) as server:
+            return await locate("pbx.example", None, Transport.TCP, Resolver(server), random.Random(1))
+
+    assert asyncio.run(story()) == (("127.0.0.7", 5061), ("::1", 5061), ("127.0.0.8", 5062))
+
+
+def test_a_name_service_that_refuses() -> None:
+    async def story() -> None:
+        async with name_service(None) as server:
+            await locate("pbx.example", None, Transport.UDP, Resolver(server), random.Random(1))
+
+    with pytest.raises(TargetUnavailable, match=r"the name service says nothing about pbx\.example"):
+        asyncio.run(story())

@@ -94,6 +94,7 @@ class Desk:
     transport: Transport = Transport.UDP
     personality: Personality = ORDINARY
     seed: int = 7
+    other_edges: tuple[Address, ...] = ()
     phone: Phone = field(init=False)
     log: list[tuple[float, Effect]] = field(default_factory=list)
     _read: int = 0
@@ -109,6 +110,7 @@ class Desk:
             media=lambda: MEDIA,
             transport=self.transport,
             personality=self.personality,
+            other_edges=self.other_edges,
         )
 
     def collect(self) -> None:

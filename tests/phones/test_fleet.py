@@ -12,7 +12,7 @@ import pytest
 
 from harness.virtual import VirtualLoop
 from phones.calls import CallPolicy, NoSuchCall
-from phones.effects import Called, Changed, Heard, Impaired, MediaIn, MediaOut, Subscribed, Transmit
+from phones.effects import Called, Changed, Heard, Impaired, MediaIn, MediaOut, Subscribed, Transmit, Turned
 from phones.fleet import Fleet, RunningPhone
 from phones.net import Endpoint, Wire
 from phones.net_memory import MemoryWire
@@ -47,6 +47,9 @@ class Notes:
 
     def changed(self, phone: str, changed: Changed, contact: Address, now: float) -> None:
         self._note(phone, "changed", changed, contact, now)
+
+    def turned(self, phone: str, turned: Turned, now: float) -> None:
+        self._note(phone, "turned", turned, NOWHERE, now)
 
     def subscribed(self, phone: str, subscribed: Subscribed, now: float) -> None:
         self._note(phone, "subscribed", subscribed, NOWHERE, now)
