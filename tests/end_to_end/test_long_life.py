@@ -164,3 +164,28 @@ def test_a_day_with_restarts_and_outages(transport: Transport) -> None:
     assert day.counts.of["desk", "registered"] > 100
     assert day.counts.of["desk", "refused"] == 0
     assert day.counts.of["desk", "subscription active"] > 60
+
+
+@pytest.mark.parametrize("transport", list(Transport))
+def test_who_moves_without_a_network_is_heard_when_it_is_back(transport: Transport) -> None:
+    async def story() -> None:
+        day = Day(transport)
+        host = await day.serve()
+        phone = day.add(host)
+        assert (await phone.register(expires=600)).state == "registered"
+        await asyncio.sleep(10.0)
+        phone.go_offline()
+        moving = asyncio.create_task(phone.move())
+        await asyncio.sleep(20.0)
+        # nobody has heard of it: there is no answer that could be lost
+        assert day.counts.of["desk", "lost"] == 0
+        phone.go_online()
+        await moving
+        await asyncio.sleep(60.0)
+        assert phone.phone.state == "registered"
+        assert day.counts.of["desk", "registered"] == 2
+        phone.close()
+        await host.close()
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(story())
