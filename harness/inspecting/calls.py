@@ -1,0 +1,190 @@
+"""Calls of a capture: for each Call-ID and caller's tag one leg, and what it was when.
+
+A leg is seen from the hop where its INVITE was seen first; what a proxy passes on is the same leg. A change counts from
+when the other side has confirmed it (a final response its ACK, a BYE its response): until then the leg is `open`, for
+the message may not have arrived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from harness.inspecting.headers import End
+from harness.inspecting.messages import Sight
+from phones.sip.dialog import tag_of, uri_of, user_of
+
+MOST_LEGS = 50_000
+"""Legs that are remembered; later ones are counted only."""
+NO_ANSWER_S = 32.0
+"""After so long without any response the caller has given up (64*T1, RFC 3261 17.1.1.2)."""
+
+
+class LegState(StrEnum):
+    """What a leg is."""
+
+    CALLING = "calling"
+    RINGING = "ringing"
+    TALKING = "talking"
+    ENDED = "ended"
+    OPEN = "open"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """From `t` on, as `frame` shows, the leg is `state`."""
+
+    t: float
+    frame: int
+    state: LegState
+
+
+@dataclass(slots=True)
+class Leg:
+    """One leg. `before`: it began before the capture, so nothing is known of its beginning."""
+
+    call_id: str
+    tag: str
+    caller: str
+    callee: str
+    origin: End
+    target: End
+    before: bool = False
+    changes: list[Change] = field(default_factory=list)
+    status: int = 0
+    """Of the last final response to its INVITE."""
+    ever_answered: bool = False
+    last_t: float = 0.0
+    last_frame: int = 0
+    users: set[str] = field(default_factory=set)
+    """User parts of all that it was addressed to, besides the caller's."""
+    invites: set[int] = field(default_factory=set)
+    up: set[str] = field(default_factory=set)
+    """Tags of those who answered and have not hung up."""
+    pending: tuple[LegState, str] | None = None
+
+    @property
+    def state(self) -> LegState:
+        """What it is at the end of what was seen."""
+        return self.changes[-1].state if self.changes else LegState.OPEN
+
+    def becomes(self, sight: Sight, state: LegState) -> None:
+        """Note a change, if it is one."""
+        if self.state is not state or not self.changes:
+            self.changes.append(Change(sight.t, sight.frame, state))
+
+
+class Calls:
+    """All legs, fed message by message."""
+
+    def __init__(self) -> None:
+        self.legs: dict[str, dict[str, Leg]] = {}
+        """By Call-ID, and by the tag of the caller."""
+        self.left_out = 0
+        self._count = 0
+
+    def __iter__(self) -> Iterator[Leg]:
+        for legs in self.legs.values():
+            yield from legs.values()
+
+    def take(self, sight: Sight) -> None:
+        """One message, of whatever kind."""
+        message = sight.message
+        if message.method not in ("INVITE", "ACK", "BYE", "CANCEL", "PRACK", "UPDATE", "INFO"):
+            return
+        from_tag, to_tag = tag_of(message.get("from") or ""), tag_of(message.get("to") or "")
+        legs = self.legs.get(message.call_id, {})
+        leg = legs.get(from_tag) or legs.get(to_tag)
+        if leg is None:
+            leg = self._first(sight, from_tag, to_tag)
+            if leg is None:
+                return
+        leg.last_t, leg.last_frame = sight.t, sight.frame
+        if not leg.before:
+            self._follow(leg, sight, from_tag, to_tag)
+        elif message.method == "BYE":
+            leg.becomes(sight, LegState.ENDED)
+
+    def _first(self, sight: Sight, from_tag: str, to_tag: str) -> Leg | None:
+        message = sight.message
+        begins = message.is_request and message.method == "INVITE" and not to_tag
+        if not begins and (not to_tag or message.method == "CANCEL"):
+            return None
+        if self._count >= MOST_LEGS:
+            self.left_out += 1
+            return None
+        self._count += 1
+        caller, callee = uri_of(message.get("from") or ""), uri_of(message.get("to") or "")
+        leg = Leg(message.call_id, from_tag, caller, callee, sight.source, sight.target, before=not begins)
+        if not begins and message.method == "INVITE" and message.status < 200:
+            leg.becomes(sight, LegState.RINGING)
+        self.legs.setdefault(message.call_id, {})[from_tag] = leg
+        return leg
+
+    def _follow(self, leg: Leg, sight: Sight, from_tag: str, to_tag: str) -> None:
+        message = sight.message
+        match message.method:
+            case "INVITE" if message.is_request:
+                if not to_tag:
+                    self._invite(leg, sight)
+            case "INVITE":
+                if message.cseq in leg.invites and sight.target == leg.origin:
+                    self._answer(leg, sight, to_tag)
+            case "ACK":
+                if leg.pending is not None and message.is_request and message.cseq in leg.invites:
+                    self._settle(leg, sight, to_tag)
+            case "CANCEL":
+                if message.is_request and sight.source == leg.origin and leg.state is not LegState.ENDED:
+                    leg.becomes(sight, LegState.OPEN)
+            case "BYE":
+                other = to_tag if from_tag == leg.tag else from_tag
+                self._bye(leg, sight, other)
+
+    def _invite(self, leg: Leg, sight: Sight) -> None:
+        message = sight.message
+        leg.users |= {user_of(f"<{message.uri}>"), user_of(message.get("to") or "")}
+        if (sight.source, sight.target) != (leg.origin, leg.target) or message.cseq in leg.invites:
+            return
+        # again with credentials, or the first time
+        leg.invites.add(message.cseq)
+        leg.pending = None
+        leg.becomes(sight, LegState.CALLING)
+
+    def _answer(self, leg: Leg, sight: Sight, to_tag: str) -> None:
+        status = sight.message.status
+        if status < 200:
+            if status > 100 and to_tag and leg.state is LegState.CALLING:
+                leg.becomes(sight, LegState.RINGING)
+        elif status < 300:
+            if to_tag not in leg.up and leg.state is not LegState.TALKING and leg.pending is None:
+                leg.status = status
+                leg.pending = (LegState.TALKING, to_tag)
+                leg.becomes(sight, LegState.OPEN)
+            leg.ever_answered = True
+        elif leg.state not in (LegState.TALKING, LegState.ENDED) and not leg.up:
+            leg.status = status
+            leg.pending = (LegState.ENDED, to_tag)
+            leg.becomes(sight, LegState.OPEN)
+
+    def _settle(self, leg: Leg, sight: Sight, to_tag: str) -> None:
+        """The ACK to a final response."""
+        assert leg.pending is not None
+        state, tag = leg.pending
+        if to_tag != tag:
+            return
+        leg.pending = None
+        if state is LegState.TALKING:
+            leg.up.add(tag)
+        leg.becomes(sight, state)
+
+    def _bye(self, leg: Leg, sight: Sight, other: str) -> None:
+        message = sight.message
+        if message.is_request:
+            if leg.up <= {other} and leg.state is not LegState.ENDED:
+                leg.becomes(sight, LegState.OPEN)
+        elif message.status >= 200 and message.status not in (401, 407):
+            leg.up.discard(other)
+            if not leg.up:
+                leg.pending = None
+                leg.becomes(sight, LegState.ENDED)

@@ -1,0 +1,117 @@
+"""The SIP messages of a capture, in order, each with its frame."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from harness.inspecting.capture_file import Frame, frames
+from harness.inspecting.headers import End, Piece, Unpacker
+from harness.inspecting.streams import START, Place, Streams
+from phones.sip.index import Message, SipSyntaxError
+
+MOST_WARNINGS = 50
+"""Warnings that are kept; of more only the number."""
+
+_PROGRESS_EVERY = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """One SIP message where it was seen: number of the frame, seconds since 1970, and between whom."""
+
+    frame: int
+    t: float
+    source: End
+    target: End
+    message: Message
+
+
+@dataclass(slots=True)
+class Reading:
+    """What is known of a capture beside its messages."""
+
+    packets: int = 0
+    messages: int = 0
+    begin: float = 0.0
+    end: float = 0.0
+    unreadable: int = 0
+    """Messages that are cut or malformed."""
+    warnings: list[str] = field(default_factory=list)
+    dropped_warnings: int = 0
+    kinds: Counter[str] = field(default_factory=Counter)
+    """Requests by method, and `responses`."""
+
+    def warn(self, words: str) -> None:
+        """Keep a warning, while there are not too many."""
+        if len(self.warnings) < MOST_WARNINGS:
+            self.warnings.append(words)
+        else:
+            self.dropped_warnings += 1
+
+    def saw(self, frame: Frame) -> None:
+        """Note a packet."""
+        if not self.packets or frame.t < self.begin:
+            self.begin = frame.t
+        self.packets += 1
+        self.end = max(self.end, frame.t)
+
+
+def sights(path: Path, reading: Reading, progress: Callable[[int], None] | None = None) -> Iterator[Sight]:
+    """The messages of the capture at `path`; `reading` fills while they are taken, `progress` hears of octets read.
+
+    Raises NoCapture and OSError.
+    """
+    with path.open("rb") as file:
+        yield from sights_in(file, reading, progress)
+
+
+def sights_in(file: BinaryIO, reading: Reading, progress: Callable[[int], None] | None = None) -> Iterator[Sight]:
+    """The same for an open file."""
+    unpacker = Unpacker(reading.warn)
+    streams = Streams(reading.warn)
+    for frame in frames(file, reading.warn):
+        reading.saw(frame)
+        if progress is not None and reading.packets % _PROGRESS_EVERY == 0:
+            progress(file.tell())
+        piece = unpacker.unpack(frame)
+        if piece is not None:
+            yield from _seen(piece, (frame.number, frame.t), streams, reading)
+    for (source, target), (data, place) in streams.finish():
+        yield from _parsed(data, place, source, target, reading)
+    if unpacker.cut:
+        reading.warn(f"{unpacker.cut} packets were captured only in part")
+    if reading.unreadable:
+        reading.warn(f"{reading.unreadable} SIP messages cannot be read")
+
+
+def _seen(piece: Piece, place: Place, streams: Streams, reading: Reading) -> Iterator[Sight]:
+    if piece.tcp:
+        for data, where in streams.feed(piece, place):
+            yield from _parsed(data, where, piece.source, piece.target, reading)
+        return
+    data = piece.data
+    if data[:2] == b"\r\n":
+        data = data.lstrip(b"\r\n")
+    # most datagrams are media, and begin with an octet that begins no method
+    if data and 65 <= data[0] <= 90 and is_sip(data):
+        yield from _parsed(data, place, piece.source, piece.target, reading)
+
+
+def is_sip(data: bytes) -> bool:
+    """Whether it begins as a SIP message does; whether it is one is another question."""
+    return data.startswith(b"SIP/2.0 ") or START.match(data) is not None
+
+
+def _parsed(data: bytes, place: Place, source: End, target: End, reading: Reading) -> Iterator[Sight]:
+    reading.messages += 1
+    try:
+        message = Message.parse(data)
+    except SipSyntaxError:
+        reading.unreadable += 1
+        return
+    reading.kinds[message.method if message.is_request else "responses"] += 1
+    yield Sight(place[0], place[1], source, target, message)
