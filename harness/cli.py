@@ -19,6 +19,7 @@ COMMANDS = {
     "new": "Write a commented scenario that runs.",
     "report": "Judge a Record on disk again.",
     "show": "Show a case of a Record: its ladder and its lamps.",
+    "inspect": "Lamps and broken laws in a capture from the field.",
     "diff": "What changed from one run to another.",
     "bench": "Measure our phones beside SIPp.",
     "schema": "Print a JSON Schema.",

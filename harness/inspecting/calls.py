@@ -17,6 +17,7 @@ from phones.sip.dialog import tag_of, uri_of, user_of
 
 MOST_LEGS = 50_000
 """Legs that are remembered; later ones are counted only."""
+MOST_HOPS = 32
 NO_ANSWER_S = 32.0
 """After so long without any response the caller has given up (64*T1, RFC 3261 17.1.1.2)."""
 
@@ -55,10 +56,14 @@ class Leg:
     status: int = 0
     """Of the last final response to its INVITE."""
     ever_answered: bool = False
+    ended_by: str = ""
+    """Who ended it: caller, callee, cancel, or refused; '' while it goes on."""
     last_t: float = 0.0
     last_frame: int = 0
     users: set[str] = field(default_factory=set)
     """User parts of all that it was addressed to, besides the caller's."""
+    targets: set[End] = field(default_factory=set)
+    """Where its INVITE went, on each hop."""
     invites: set[int] = field(default_factory=set)
     up: set[str] = field(default_factory=set)
     """Tags of those who answered and have not hung up."""
@@ -136,6 +141,7 @@ class Calls:
                     self._settle(leg, sight, to_tag)
             case "CANCEL":
                 if message.is_request and sight.source == leg.origin and leg.state is not LegState.ENDED:
+                    leg.ended_by = "cancel"
                     leg.becomes(sight, LegState.OPEN)
             case "BYE":
                 other = to_tag if from_tag == leg.tag else from_tag
@@ -144,11 +150,14 @@ class Calls:
     def _invite(self, leg: Leg, sight: Sight) -> None:
         message = sight.message
         leg.users |= {user_of(f"<{message.uri}>"), user_of(message.get("to") or "")}
+        if len(leg.targets) < MOST_HOPS:
+            leg.targets.add(sight.target)
         if (sight.source, sight.target) != (leg.origin, leg.target) or message.cseq in leg.invites:
             return
         # again with credentials, or the first time
         leg.invites.add(message.cseq)
         leg.pending = None
+        leg.ended_by = ""
         leg.becomes(sight, LegState.CALLING)
 
     def _answer(self, leg: Leg, sight: Sight, to_tag: str) -> None:
@@ -165,6 +174,7 @@ class Calls:
         elif leg.state not in (LegState.TALKING, LegState.ENDED) and not leg.up:
             leg.status = status
             leg.pending = (LegState.ENDED, to_tag)
+            leg.ended_by = leg.ended_by or "refused"
             leg.becomes(sight, LegState.OPEN)
 
     def _settle(self, leg: Leg, sight: Sight, to_tag: str) -> None:
@@ -182,6 +192,7 @@ class Calls:
         message = sight.message
         if message.is_request:
             if leg.up <= {other} and leg.state is not LegState.ENDED:
+                leg.ended_by = "callee" if tag_of(message.get("to") or "") == leg.tag else "caller"
                 leg.becomes(sight, LegState.OPEN)
         elif message.status >= 200 and message.status not in (401, 407):
             leg.up.discard(other)

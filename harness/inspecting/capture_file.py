@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import BinaryIO
+from typing import IO
 
 LARGEST_PACKET = 262_144
 """Octets of a packet; every writer keeps below (MAXIMUM_SNAPLEN of libpcap)."""
@@ -46,7 +46,7 @@ class Frame:
     size: int
 
 
-def frames(file: BinaryIO, warn: Warn) -> Iterator[Frame]:
+def frames(file: IO[bytes], warn: Warn) -> Iterator[Frame]:
     """The packets of `file`, which is read once from front to back. Raises NoCapture when it is none.
 
     What is cut or damaged is told to `warn`, and what stands behind it is looked for.
@@ -64,7 +64,7 @@ def frames(file: BinaryIO, warn: Warn) -> Iterator[Frame]:
 class _Reader:
     """A file that can be looked into before it is taken."""
 
-    def __init__(self, file: BinaryIO, warn: Warn) -> None:
+    def __init__(self, file: IO[bytes], warn: Warn) -> None:
         self._file = file
         self.warn = warn
         self._ahead = b""

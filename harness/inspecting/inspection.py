@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.inspecting import laws
 from harness.inspecting.calls import Calls
+from harness.inspecting.decrypted import decrypted
 from harness.inspecting.desync import Span, desync, disagreements, ghosts, settle_s, spans
 from harness.inspecting.headers import End
 from harness.inspecting.laws import Broken
 from harness.inspecting.messages import Reading, Sight, sights
 from harness.inspecting.registrations import Registrations
 from harness.inspecting.subscriptions import Subscriptions, Watch
-from harness.inspecting.truth import STRENGTH, Truth
+from harness.inspecting.truth import STRENGTH, Tie, Truth
 from phones.sip.dialog import uri_of
 
 MOST_DOMAINS = 10_000
@@ -74,17 +76,32 @@ class Inspection:
     """Of each watch, by its place in `watches`, its lamp beside the truth."""
     findings: list[Finding] = field(default_factory=list)
     unseen: list[Unseen] = field(default_factory=list)
+    truth: Truth | None = None
     settle_s: float = 0.0
     interrupted: bool = False
 
+    def ties(self, watch: Watch) -> list[Tie]:
+        """The calls in the capture that show at the presentity of a watch."""
+        return self.truth.ties(watch.presentity) if self.truth is not None else []
 
-def inspect(path: Path, progress: Callable[[int], None] | None = None) -> Inspection:
-    """Inspect the capture at `path`. Ctrl-C ends the reading, and what was read is judged.
 
-    Raises NoCapture and OSError.
+def inspect(path: Path, progress: Callable[[int], None] | None = None, keylog: Path | None = None) -> Inspection:
+    """Inspect the capture at `path`, with a log of TLS secrets also what is encrypted in it.
+
+    Ctrl-C ends the reading, and what was read is judged. Raises NoCapture, OSError, UsageError.
     """
     reading = Reading()
-    return inspect_messages(sights(path, reading, progress), reading)
+    return inspect_messages(all_sights(path, reading, progress, keylog), reading)
+
+
+def all_sights(
+    path: Path, reading: Reading, progress: Callable[[int], None] | None = None, keylog: Path | None = None
+) -> Iterator[Sight]:
+    """The messages of a capture in the order of their frames, those in TLS among them where there is a key log."""
+    plain = sights(path, reading, progress)
+    if keylog is None:
+        return plain
+    return heapq.merge(plain, decrypted(path, keylog, reading), key=lambda sight: sight.frame)
 
 
 def inspect_messages(messages: Iterator[Sight], reading: Reading) -> Inspection:
@@ -112,7 +129,7 @@ def _judge(found: Inspection) -> None:
         if count:
             reading.warn(f"{count} {what} beyond the limit are left out")
     found.watches = sorted(found.subscriptions, key=lambda watch: (watch.t, watch.frame))
-    truth = Truth(found.calls, found.watches)
+    truth = found.truth = Truth(found.calls, found.watches)
     places = _places(found.watches)
     differing = []
     ends = found.domains.ends(reading.end)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from harness.inspecting.capture_file import Frame, frames
 from harness.inspecting.headers import End, Piece, Unpacker
@@ -69,7 +69,7 @@ def sights(path: Path, reading: Reading, progress: Callable[[int], None] | None 
         yield from sights_in(file, reading, progress)
 
 
-def sights_in(file: BinaryIO, reading: Reading, progress: Callable[[int], None] | None = None) -> Iterator[Sight]:
+def sights_in(file: IO[bytes], reading: Reading, progress: Callable[[int], None] | None = None) -> Iterator[Sight]:
     """The same for an open file."""
     unpacker = Unpacker(reading.warn)
     streams = Streams(reading.warn)
@@ -81,7 +81,7 @@ def sights_in(file: BinaryIO, reading: Reading, progress: Callable[[int], None] 
         if piece is not None:
             yield from _seen(piece, (frame.number, frame.t), streams, reading)
     for (source, target), (data, place) in streams.finish():
-        yield from _parsed(data, place, source, target, reading)
+        yield from parsed(data, place, source, target, reading)
     if unpacker.cut:
         reading.warn(f"{unpacker.cut} packets were captured only in part")
     if reading.unreadable:
@@ -91,14 +91,14 @@ def sights_in(file: BinaryIO, reading: Reading, progress: Callable[[int], None] 
 def _seen(piece: Piece, place: Place, streams: Streams, reading: Reading) -> Iterator[Sight]:
     if piece.tcp:
         for data, where in streams.feed(piece, place):
-            yield from _parsed(data, where, piece.source, piece.target, reading)
+            yield from parsed(data, where, piece.source, piece.target, reading)
         return
     data = piece.data
     if data[:2] == b"\r\n":
         data = data.lstrip(b"\r\n")
     # most datagrams are media, and begin with an octet that begins no method
     if data and 65 <= data[0] <= 90 and is_sip(data):
-        yield from _parsed(data, place, piece.source, piece.target, reading)
+        yield from parsed(data, place, piece.source, piece.target, reading)
 
 
 def is_sip(data: bytes) -> bool:
@@ -106,7 +106,8 @@ def is_sip(data: bytes) -> bool:
     return data.startswith(b"SIP/2.0 ") or START.match(data) is not None
 
 
-def _parsed(data: bytes, place: Place, source: End, target: End, reading: Reading) -> Iterator[Sight]:
+def parsed(data: bytes, place: Place, source: End, target: End, reading: Reading) -> Iterator[Sight]:
+    """The message in `data`, where it is one."""
     reading.messages += 1
     try:
         message = Message.parse(data)

@@ -6,6 +6,7 @@ import re
 from collections import OrderedDict
 from dataclasses import dataclass
 
+from harness.inspecting.headers import End
 from harness.inspecting.messages import Sight
 from phones.sip.dialog import elements, uri_of
 from phones.sip.index import Message
@@ -27,7 +28,7 @@ class Registered:
     aor: str
     contact: str
     expires: int | None
-    by: str
+    by: End
     status: int
 
 
@@ -60,14 +61,15 @@ class Registrations:
     def _answered(self, asked: Sight, sight: Sight) -> None:
         request, answer = asked.message, sight.message
         aor = uri_of(request.get("to") or "").partition(";")[0]
-        by = f"{asked.source[0]} {asked.source[1]}"
         if answer.status >= 300:
             challenged = answer.status in (401, 407) and not (
                 request.get("authorization") or request.get("proxy-authorization")
             )
             if not challenged:
                 wanted = next(elements(request.all("contact")), "")
-                self._add(Registered(sight.t, sight.frame, "refused", aor, uri_of(wanted), None, by, answer.status))
+                self._add(
+                    Registered(sight.t, sight.frame, "refused", aor, uri_of(wanted), None, asked.source, answer.status)
+                )
             return
         granted = list(elements(answer.all("contact")))
         held = self._held.setdefault(aor, set())
@@ -84,7 +86,9 @@ class Registrations:
                 mine = next((each for each in granted if uri_of(each) == contact), None)
                 found = _expires(mine, answer) if mine else _expires("", answer)
                 expires = asked_for if found is None else found
-            self._add(Registered(sight.t, sight.frame, state, aor, contact or "*", expires, by, answer.status))
+            self._add(
+                Registered(sight.t, sight.frame, state, aor, contact or "*", expires, asked.source, answer.status)
+            )
 
     def _add(self, event: Registered) -> None:
         if len(self.events) < MOST_EVENTS:

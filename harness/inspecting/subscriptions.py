@@ -200,7 +200,7 @@ class Subscriptions:
     def _granted(self, watch: Watch, asked: Sight, sight: Sight) -> None:
         contact = uri_of(next(elements(asked.message.all("contact")), ""))
         via = asked.message.top_via.partition(" ")[2]
-        places = {asked.source, _place(contact), _place(via)}
+        places = {asked.source, place_of(contact), place_of(via)}
         if not contact and watch.grants:
             places |= watch.grants[-1].places
         text = sight.message.get("expires") or asked.message.get("expires") or ""
@@ -316,10 +316,10 @@ def _event_key(message: Message) -> str:
 
 
 def _places(sight: Sight) -> tuple[End, ...]:
-    return (_place(sight.message.uri), sight.target)
+    return (place_of(sight.message.uri), sight.target)
 
 
-def _place(uri: str) -> End:
+def place_of(uri: str) -> End:
     """Host and port of a URI or of a Via's sent-by."""
     match = _HOST_PORT.match(uri.strip())
     if match is None:
