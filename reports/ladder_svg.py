@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from reports.drawing import Across, Drawing, Node, node
-from reports.ladder import API, SIGNS, Ladder, Row
+from reports.ladder import API, EDGE, SIGNS, Ladder, Row
 
 _HEAD, _FOOT = 8, 18
 _GUTTER, _RIGHT, _LEAST = 104, 42, 76
@@ -34,7 +34,7 @@ def heads(ladder: Ladder, *, y: float = 26) -> Drawing:
     """The names of the columns, to stand above the ladder."""
     boxes: list[Node] = []
     for number, name in enumerate(ladder.columns):
-        kind = "infra" if number >= len(ladder.columns) - 2 else "phone"
+        kind = "infra" if number >= len(ladder.columns) - 2 and name in (EDGE, API) else "phone"
         shown = name if len(name) <= 12 else f"{name[:11]}…"
         width = max(44.0, len(shown) * 7.4 + 20)
         boxes.append(

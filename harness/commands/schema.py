@@ -23,6 +23,7 @@ NAMES = (
     "phones",
     "watch",
     "bench",
+    "inspect",
 )
 
 
@@ -32,8 +33,8 @@ NAMES = (
 @guarded("schema")
 def command(name: str, format_: str) -> int:
     """Print the JSON Schema of a file that ringproof reads (scenario, target, behaviour, baseline) or of a
-    document that it prints (run, list, report, diff, serve, show, phones, watch, bench). An editor that
-    knows the scenario schema completes keys and shows mistakes while you type.
+    document that it prints (run, list, report, diff, serve, show, phones, watch, bench, inspect). An editor
+    that knows the scenario schema completes keys and shows mistakes while you type.
     """
     click.echo(json.dumps(schema(name), indent=2, ensure_ascii=False))
     return 0
@@ -45,6 +46,7 @@ def schema(name: str) -> dict[str, Any]:
 
     from harness import documents
     from harness.baseline import BaselineFile
+    from harness.inspecting.document import PRINTED as inspected
     from harness.scenario import Scenario
     from harness.target import Target
     from reference_server.behaviour import Behaviour
@@ -55,6 +57,7 @@ def schema(name: str) -> dict[str, Any]:
         "behaviour": Behaviour,
         "baseline": BaselineFile,
         **documents.PRINTED,
+        "inspect": inspected,
     }
     body = TypeAdapter(models[name]).json_schema(by_alias=True)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **body, "title": f"ringproof {name}"}

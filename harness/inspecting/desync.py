@@ -194,16 +194,21 @@ def _proof(each: Disagreement) -> tuple[int, ...]:
 
 def ghosts(watch: Watch, truth: Truth, settle: float) -> Iterator[Broken]:
     """NOTIFYs that show a call of the capture which was over, or a talk that never was."""
+    told: set[str] = set()
     for notice in watch.notices:
         if not notice.counts or watch.package != "dialog":
             continue
+        told.update(notice.over)
         for shown in notice.shown:
             legs = truth.legs(shown.call_id)
             ends = [leg.changes[-1] for leg in legs if leg.changes]
             if not ends or len(ends) < len(legs) or any(change.state != "ended" for change in ends):
                 continue
             last = max(ends, key=lambda change: change.t)
-            if notice.t - last.t > settle:
+            if notice.t > last.t and shown.call_id in told:
+                words = f"{shown.state}: a call that was over, as the lamp had been told"
+                yield Broken("LAW-08", notice.t, (notice.frame, last.frame), words)
+            elif notice.t - last.t > settle:
                 words = f"{shown.state}: a call that was over {notice.t - last.t:.1f} s before"
                 yield Broken("LAW-08", notice.t, (notice.frame, last.frame), words)
             elif (

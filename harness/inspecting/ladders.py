@@ -10,7 +10,7 @@ from harness.inspecting.inspection import Finding, Inspection
 from harness.inspecting.messages import Sight
 from harness.inspecting.telling import short
 from phones.subscribing import package_of
-from reports.ladder import Ladder, Note, Row
+from reports.ladder import EDGE, Ladder, Note, Row
 
 MOST_ROWS = 200
 MOST_COLUMNS = 8
@@ -51,9 +51,11 @@ class Excerpt:
             partners.setdefault(sight.target, set()).add(sight.source)
         order = sorted(kept, key=lambda end: (len(partners[end]), list(used).index(end)))
         names = self._names()
-        columns = {end: names.get(end) or f"{end[0]} {end[1]}" for end in order}
+        columns = {end: names.get(end, end[0]) for end in order}
+        if order and order[-1] not in names:
+            columns[order[-1]] = EDGE
         doubled = {name for name, count in Counter(columns.values()).items() if count > 1}
-        columns = {end: f"{name} {end[1]}" if name in doubled else name for end, name in columns.items()}
+        columns = {end: f"{end[1]} {name}" if name in doubled else name for end, name in columns.items()}
         lamps = self._lamps()
         rows = [
             self._row(sight, columns, lamps) for sight in self._taken if sight.source in kept and sight.target in kept

@@ -44,6 +44,7 @@ def order(notices: Sequence[Notice], grants: Sequence[Grant]) -> Iterator[Broken
     last: Notice | None = None
     versioned: Notice | None = None
     ended: Notice | None = None
+    refused: Notice | None = None
     by_cseq: dict[int, Notice] = {}
     for notice in notices:
         if notice.again or notice.backwards:
@@ -61,6 +62,12 @@ def order(notices: Sequence[Notice], grants: Sequence[Grant]) -> Iterator[Broken
             else:
                 words = f"{notice.state or 'a NOTIFY'} after terminated"
                 yield Broken("LAW-05", notice.t, (notice.frame, ended.frame), words)
+        if refused is not None and notice.t - refused.t > ON_THE_WAY_S:
+            if not any(refused.t < grant.t <= notice.t for grant in grants):
+                words = f"{notice.state or 'a NOTIFY'} after the watcher had answered 481"
+                yield Broken("LAW-05", notice.t, (notice.frame, refused.frame), words)
+            else:
+                refused = None
         if notice.version is not None:
             if versioned is not None and notice.version <= (versioned.version or 0):
                 words = f"version {notice.version} after {versioned.version}"
@@ -69,6 +76,8 @@ def order(notices: Sequence[Notice], grants: Sequence[Grant]) -> Iterator[Broken
                 versioned = notice
         if notice.state == "terminated":
             ended = ended or notice
+        if notice.answered == 481:
+            refused = refused or notice
         last = notice
 
 

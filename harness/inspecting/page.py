@@ -6,6 +6,7 @@ It needs nothing else, has no script, and nothing from the wire is markup in it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from harness.inspecting.messages import Reading
 from harness.inspecting.telling import chart_of, lamp_changes, seen_changes, state_of, warnings_of
 from harness.inspecting.text import summary
 from reports import html, ladder_svg, lamp_chart
+from reports.lamps import Track
 from reports.words import clean
 
 WIDTH = 1180
 """Pixels of a drawing."""
+_TITLE = 15
 MOST_CARDS, MOST_LAMPS, MOST_STATES, MOST_ROWS = 20, 200, 100, 500
 
 HERE = Path(__file__).parent
@@ -32,6 +35,8 @@ def page(found: Inspection, capture: Path, keylog: Path | None = None) -> str:
     chosen = found.findings[:MOST_CARDS]
     excerpts = [excerpt_of(found, each) for each in chosen] or [excerpt_of_all(found)]
     for sight in all_sights(capture, Reading(), None, keylog):
+        if found.interrupted and sight.t > found.reading.end:
+            break
         for excerpt in excerpts:
             excerpt.take(sight)
     made = Environment(
@@ -82,8 +87,14 @@ def _chart(found: Inspection, number: int) -> dict[str, str]:
     chart = chart_of(found, number)
     if chart is None:
         return {"chart": "", "says": ""}
+    chart = replace(chart, truth=_titled(chart.truth), lamp=_titled(chart.lamp))
     says = lamp_chart.summary(chart) if any(state for _, state in chart.truth.points) else "no call of it is visible"
     return {"chart": lamp_chart.as_drawing(chart).as_svg(WIDTH), "says": says}
+
+
+def _titled(track: Track) -> Track:
+    """A track whose title has room beside the drawing."""
+    return track if len(track.title) <= _TITLE else replace(track, title=f"{track.title[: _TITLE - 1]}…")
 
 
 def _ladder(excerpt: Excerpt) -> str:

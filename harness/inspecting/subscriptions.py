@@ -59,6 +59,8 @@ class Notice:
     state: str
     lamp: LampState
     shown: tuple[Shown, ...]
+    over: tuple[str, ...]
+    """Call-IDs of the dialogs that its document names as over."""
     places: tuple[End, ...]
     """Where it went: the Request-URI of each hop, and the address."""
     again: bool = False
@@ -268,7 +270,7 @@ class Subscriptions:
         message = sight.message
         lower = message.cseq < watch.highest and not again
         backwards = lower and sight.t - watch.highest_t > SENT_AGAIN_S
-        version, shown = _document(message)
+        version, shown, over = _document(message)
         if not (again or lower):
             seen = watch.lamp.notify(message)
             watch.highest, watch.highest_t = message.cseq, sight.t
@@ -282,6 +284,7 @@ class Subscriptions:
             state,
             watch.lamp.state,
             shown,
+            over,
             _places(sight),
             again=again,
             backwards=backwards,
@@ -327,13 +330,15 @@ def place_of(uri: str) -> End:
     return match[1].strip("[]").lower(), int(match[2] or 5060) % 65_536
 
 
-def _document(message: Message) -> tuple[int | None, tuple[Shown, ...]]:
-    """Version of a dialog-info document, and the dialogs that it shows."""
+def _document(message: Message) -> tuple[int | None, tuple[Shown, ...], tuple[str, ...]]:
+    """Version of a dialog-info document, the dialogs that it shows, and the Call-IDs of those that are over."""
     if package_of(message.get("event") or "") != "dialog" or not message.body:
-        return None, ()
+        return None, (), ()
     try:
         info = parse_dialog_info(message.body)
     except DocumentError:
-        return None, ()
+        return None, (), ()
     lit = (each for each in info.dialogs if each.state != "terminated")
-    return info.version, tuple(Shown(each.call_id or each.id, each.state, each.direction) for each in lit)
+    shown = tuple(Shown(each.call_id or each.id, each.state, each.direction) for each in lit)
+    over = tuple(each.call_id or each.id for each in info.dialogs if each.state == "terminated")
+    return info.version, shown, over
