@@ -141,7 +141,7 @@ def disagreements(watch: Watch, life: Sequence[Span], truth: Truth) -> list[Disa
 
 
 def _disagreement(watch: Watch, first: Span, last: Span, behind: Span | None, truth: Truth) -> Disagreement:
-    mended = behind is not None and behind.allowed is not None and behind.notice is not last.notice
+    mended = behind is not None and behind.notice is not last.notice and behind.lamp in (behind.allowed or ())
     end = last.end
     if last.less and not mended:
         end = min(end, max((tie.leg.last_t for tie in last.ties), default=end))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -10,13 +11,14 @@ from typing import IO
 
 from harness.inspecting.capture_file import Frame, frames
 from harness.inspecting.headers import End, Piece, Unpacker
-from harness.inspecting.streams import START, Place, Streams
+from harness.inspecting.streams import Place, Streams
 from phones.sip.index import Message, SipSyntaxError
 
 MOST_WARNINGS = 50
 """Warnings that are kept; of more only the number."""
 
 _PROGRESS_EVERY = 4096
+_REQUEST = re.compile(rb"[!%'*+\-.0-9A-Z_`a-z~]{1,40} [A-Za-z][A-Za-z0-9+.-]{0,20}:[^\r\n ]+ SIP/2\.0\r\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +98,14 @@ def _seen(piece: Piece, place: Place, streams: Streams, reading: Reading) -> Ite
     data = piece.data
     if data[:2] == b"\r\n":
         data = data.lstrip(b"\r\n")
-    # most datagrams are media, and begin with an octet that begins no method
-    if data and 65 <= data[0] <= 90 and is_sip(data):
+    # most datagrams are media, and begin with an octet beyond ASCII
+    if data and data[0] < 128 and is_sip(data):
         yield from parsed(data, place, piece.source, piece.target, reading)
 
 
 def is_sip(data: bytes) -> bool:
     """Whether it begins as a SIP message does; whether it is one is another question."""
-    return data.startswith(b"SIP/2.0 ") or START.match(data) is not None
+    return data.startswith(b"SIP/2.0 ") or _REQUEST.match(data) is not None
 
 
 def parsed(data: bytes, place: Place, source: End, target: End, reading: Reading) -> Iterator[Sight]:

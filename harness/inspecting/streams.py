@@ -29,8 +29,9 @@ _TAIL = 1024
 """Octets kept of what may be the beginning of a start line."""
 _FIN, _SYN, _RST = 1, 2, 4
 
-START = re.compile(rb"(?:SIP/2\.0 [1-6]\d\d [^\r\n]*|[A-Z]{3,20} [A-Za-z]{1,9}:[^\r\n ]+ SIP/2\.0)\r\n")
-"""A start line, as it stands in a stream."""
+_METHODS = b"INVITE|ACK|BYE|CANCEL|OPTIONS|REGISTER|SUBSCRIBE|NOTIFY|PUBLISH|INFO|UPDATE|PRACK|MESSAGE|REFER"
+START = re.compile(rb"(?:SIP/2\.0 [1-6]\d\d [^\r\n]*|(?:%b) [A-Za-z]{1,9}:[^\r\n ]+ SIP/2\.0)\r\n" % _METHODS)
+"""A start line in a stream. Methods by name: where one begins cannot be told otherwise."""
 
 Place = tuple[int, float]
 """Number of a frame and its time."""
@@ -143,6 +144,8 @@ class _Stream:
         self._next = self._next + len(data) & 0xFFFFFFFF
         if self._framer is None:
             data = self._begin(data)
+            if not data:
+                return
         # cut at start lines, so that what is broken costs no message beside it
         cuts = [0, *(found.start() for found in START.finditer(data, 1)), len(data)]
         for start, end in itertools.pairwise(cuts):

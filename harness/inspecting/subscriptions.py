@@ -48,8 +48,8 @@ class Shown:
 class Notice:
     """One NOTIFY. `lamp` is what the watcher shows behind it; `version` None where its document has none.
 
-    `again`: another NOTIFY has used this CSeq before. `backwards`: its CSeq is lower than that of one long before it.
-    `late`: the network has turned two round. None of the three is shown by a phone.
+    `again`: another NOTIFY has used this CSeq before. `backwards`: its CSeq is lower than that of one long before it,
+    or of one with an older document. `late`: the network has turned two round. None of the three is shown by a phone.
     """
 
     t: float
@@ -114,6 +114,8 @@ class Watch:
     seen: dict[int, tuple[str, End, End, Notice | None]] = field(default_factory=dict)
     highest: int = -1
     highest_t: float = 0.0
+    version: int | None = None
+    """Of the last document."""
 
 
 class Subscriptions:
@@ -269,12 +271,15 @@ class Subscriptions:
     def _noticed(self, watch: Watch, sight: Sight, *, again: bool = False) -> None:
         message = sight.message
         lower = message.cseq < watch.highest and not again
-        backwards = lower and sight.t - watch.highest_t > SENT_AGAIN_S
         version, shown, over = _document(message)
+        newer = version is not None and watch.version is not None and version > watch.version
+        # what was sent before can be no newer than what came after it
+        backwards = lower and (newer or sight.t - watch.highest_t > SENT_AGAIN_S)
         if not (again or lower):
             seen = watch.lamp.notify(message)
             watch.highest, watch.highest_t = message.cseq, sight.t
             version = seen.version if seen.version is not None else version
+            watch.version = version if version is not None else watch.version
         state = (message.get("subscription-state") or "").partition(";")[0].strip().lower()
         notice = Notice(
             sight.t,
