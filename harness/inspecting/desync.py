@@ -17,7 +17,7 @@ from phones.sip.lamp import LampState
 
 LEAST_SETTLE_S = 1.5
 """What a NOTIFY may take at least before its absence means something: Kazoo says the end of a call a second late."""
-_TIMES_THE_LAG = 4
+_TIMES_THE_LAG = 2
 MOST_FRAMES = 20
 
 Point = tuple[float, str]
@@ -169,9 +169,9 @@ def _disagreement(watch: Watch, first: Span, last: Span, behind: Span | None, tr
 
 
 def settle_s(found: Sequence[Disagreement]) -> float:
-    """How long a lamp of this capture may lag: four times what nearly all of them do, 1.5 s at least."""
+    """How long a lamp of this capture may lag: twice what nine of ten do, 1.5 s at least."""
     lags = sorted(each.lasts for each in found if each.mended and each.lasts < SENT_AGAIN_S)
-    usual = lags[len(lags) * 3 // 4] if lags else 0.0
+    usual = lags[len(lags) * 9 // 10] if lags else 0.0
     return min(max(LEAST_SETTLE_S, _TIMES_THE_LAG * usual), SENT_AGAIN_S)
 
 
@@ -195,6 +195,7 @@ def _proof(each: Disagreement) -> tuple[int, ...]:
 def ghosts(watch: Watch, truth: Truth, settle: float) -> Iterator[Broken]:
     """NOTIFYs that show a call of the capture which was over, or a talk that never was."""
     told: set[str] = set()
+    patience = SENT_AGAIN_S if watch.repeated else settle
     for notice in watch.notices:
         if not notice.counts or watch.package != "dialog":
             continue
@@ -208,7 +209,7 @@ def ghosts(watch: Watch, truth: Truth, settle: float) -> Iterator[Broken]:
             if notice.t > last.t and shown.call_id in told:
                 words = f"{shown.state}: a call that was over, as the lamp had been told"
                 yield Broken("LAW-08", notice.t, (notice.frame, last.frame), words)
-            elif notice.t - last.t > settle:
+            elif notice.t - last.t > patience:
                 words = f"{shown.state}: a call that was over {notice.t - last.t:.1f} s before"
                 yield Broken("LAW-08", notice.t, (notice.frame, last.frame), words)
             elif (

@@ -98,7 +98,10 @@ def test_of_a_whole_kazoo_only_what_is_known_to_be_broken_is_flagged() -> None:
     found = kazoo()
     assert [(each.broken.law, each.watch.package, each.broken.frames) for each in found.findings] == [
         ("LAW-01", "presence", (810, 818, 796)),
+        ("LAW-01", "dialog", (812, 820, 796)),
         ("LAW-01", "dialog", (814, 822, 796)),
+        ("LAW-01", "presence", (898, 878)),
+        ("LAW-01", "dialog", (900, 878)),
         ("LAW-05", "dialog", (2253, 2241)),
         ("LAW-05", "dialog", (2267, 2241)),
     ]
