@@ -18,6 +18,7 @@ from phones.sip.dialog import tag_of, uri_of, user_of
 MOST_LEGS = 50_000
 """Legs that are remembered; later ones are counted only."""
 MOST_HOPS = 32
+"""Addresses that an INVITE is sent to."""
 NO_ANSWER_S = 32.0
 """After so long without any response the caller has given up (64*T1, RFC 3261 17.1.1.2)."""
 

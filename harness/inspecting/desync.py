@@ -19,6 +19,7 @@ LEAST_SETTLE_S = 1.5
 """What a NOTIFY may take at least before its absence means something: Kazoo says the end of a call a second late."""
 _TIMES_THE_LAG = 2
 MOST_FRAMES = 20
+"""NOTIFYs that are named for one desync."""
 
 Point = tuple[float, str]
 
@@ -71,7 +72,6 @@ class Disagreement:
     wrong: tuple[Notice, ...]
     """The NOTIFYs in it that say what is not true, or the one before it on which the lamp rests."""
     missing: tuple[int, ...]
-    ties: tuple[Tie, ...]
 
     @property
     def lasts(self) -> float:
@@ -120,7 +120,7 @@ def _subscribed(watch: Watch, t: float) -> bool:
     return not given or t < given[-1].t + max(given[-1].expires, 0.0)
 
 
-def disagreements(watch: Watch, life: Sequence[Span], truth: Truth) -> list[Disagreement]:
+def disagreements(watch: Watch, life: Sequence[Span]) -> list[Disagreement]:
     """Where the lamp differs from what is allowed."""
     found: list[Disagreement] = []
     first: Span | None = None
@@ -133,14 +133,14 @@ def disagreements(watch: Watch, life: Sequence[Span], truth: Truth) -> list[Disa
             if span.allowed == ANYTHING and span.notice is last.notice:
                 # a message on its way: what comes after it tells
                 continue
-            found.append(_disagreement(watch, first, last, span, truth))
+            found.append(_disagreement(watch, first, last, span))
             first = last = None
     if first is not None and last is not None:
-        found.append(_disagreement(watch, first, last, None, truth))
+        found.append(_disagreement(watch, first, last, None))
     return found
 
 
-def _disagreement(watch: Watch, first: Span, last: Span, behind: Span | None, truth: Truth) -> Disagreement:
+def _disagreement(watch: Watch, first: Span, last: Span, behind: Span | None) -> Disagreement:
     mended = behind is not None and behind.notice is not last.notice and behind.lamp in (behind.allowed or ())
     end = last.end
     if last.less and not mended:
@@ -164,7 +164,6 @@ def _disagreement(watch: Watch, first: Span, last: Span, behind: Span | None, tr
         first,
         tuple(wrong) or (first.notice,),
         tuple(missing),
-        tuple(truth.ties(watch.presentity)),
     )
 
 
@@ -175,20 +174,22 @@ def settle_s(found: Sequence[Disagreement]) -> float:
     return min(max(LEAST_SETTLE_S, _TIMES_THE_LAG * usual), SENT_AGAIN_S)
 
 
-def desync(each: Disagreement, settle: float) -> Broken | None:
+def desync(each: Disagreement, truth: Truth, settle: float) -> Broken | None:
     """The broken law, if it is one."""
     patience = SENT_AGAIN_S if each.mended or each.watch.repeated else settle
     if each.missing or each.lasts < patience:
         return None
-    truth = "/".join(state for state in STRENGTH if state in (each.first.allowed or ()))
-    words = f"{each.first.lamp} where the calls say {truth}, for {each.lasts:.1f} s"
+    said = "/".join(state for state in STRENGTH if state in (each.first.allowed or ()))
+    words = f"{each.first.lamp} where the calls say {said}, for {each.lasts:.1f} s"
     frames = [notice.frame for notice in each.wrong[:MOST_FRAMES]]
-    return Broken("LAW-01", each.start, (*frames, *_proof(each)), words)
+    return Broken("LAW-01", each.start, (*frames, *_proof(each, truth)), words)
 
 
-def _proof(each: Disagreement) -> tuple[int, ...]:
+def _proof(each: Disagreement, truth: Truth) -> tuple[int, ...]:
     """The frame that shows what is true: the last change of a call at that presentity before the disagreement."""
-    changes = [change for tie in each.ties for change in tie.leg.changes if change.t <= each.start]
+    changes = [
+        change for tie in truth.ties(each.watch.presentity) for change in tie.leg.changes if change.t <= each.start
+    ]
     return (max(changes, key=lambda change: change.t).frame,) if changes else ()
 
 

@@ -17,6 +17,7 @@ MOST_FRAGMENTED = 256
 FRAGMENTS_WAIT_S = 60.0
 """How long (RFC 8200 4.5)."""
 
+_MOST_ENDS = 65_536
 _UDP, _TCP = 17, 6
 _IPV4, _IPV6 = 0x0800, 0x86DD
 _VLAN = {0x8100, 0x88A8, 0x9100}
@@ -45,7 +46,7 @@ class Unpacker:
     def __init__(self, warn: Warn) -> None:
         self._warn = warn
         self._fragments: OrderedDict[tuple[bytes, bytes, int, int], _Fragments] = OrderedDict()
-        self._names: dict[bytes, str] = {}
+        self._ends: dict[tuple[bytes, int], End] = {}
         self._said: set[str] = set()
         self.cut = 0
         """Packets of which the capture holds only the beginning."""
@@ -141,11 +142,11 @@ class Unpacker:
         if protocol == _UDP:
             sport, dport, length = struct.unpack_from("!HHH", body)
             data = body[8:length] if length >= 8 else body[8:]
-            return Piece((self._name(source), sport), (self._name(target), dport), data)
+            return Piece(self._end(source, sport), self._end(target, dport), data)
         if protocol == _TCP:
             sport, dport, sequence, offset, flags = struct.unpack_from("!HHI4xBB", body)
             data = body[(offset >> 4) * 4 :]
-            return Piece((self._name(source), sport), (self._name(target), dport), data, True, sequence, flags)
+            return Piece(self._end(source, sport), self._end(target, dport), data, True, sequence, flags)
         return None
 
     def _collect(
@@ -176,13 +177,14 @@ class Unpacker:
         if end > have and frame.size > have:
             self.cut += 1
 
-    def _name(self, octets: bytes) -> str:
-        name = self._names.get(octets)
-        if name is None:
-            if len(self._names) > 65_536:
-                self._names.clear()
-            name = self._names[octets] = str(ip_address(octets))
-        return name
+    def _end(self, octets: bytes, port: int) -> End:
+        """One end: always the same object for the same place, for many things remember it."""
+        end = self._ends.get((octets, port))
+        if end is None:
+            if len(self._ends) >= _MOST_ENDS:
+                self._ends.clear()
+            end = self._ends[octets, port] = (str(ip_address(octets)), port)
+        return end
 
     def _once(self, words: str) -> None:
         if words not in self._said:

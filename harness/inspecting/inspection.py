@@ -72,13 +72,17 @@ class Inspection:
     calls: Calls = field(default_factory=Calls)
     domains: Domains = field(default_factory=Domains)
     watches: list[Watch] = field(default_factory=list)
-    lives: dict[int, list[Span]] = field(default_factory=dict)
-    """Of each watch, by its place in `watches`, its lamp beside the truth."""
     findings: list[Finding] = field(default_factory=list)
     unseen: list[Unseen] = field(default_factory=list)
     truth: Truth | None = None
     settle_s: float = 0.0
     interrupted: bool = False
+
+    def life(self, watch: Watch) -> list[Span]:
+        """The lamp of a watch beside the truth."""
+        if self.truth is None:
+            return []
+        return spans(watch, self.truth, self.domains.ends(self.reading.end)(watch.presentity))
 
     def ties(self, watch: Watch) -> list[Tie]:
         """The calls in the capture that show at the presentity of a watch."""
@@ -132,15 +136,13 @@ def _judge(found: Inspection) -> None:
     truth = found.truth = Truth(found.calls, found.watches)
     places = _places(found.watches)
     differing = []
-    ends = found.domains.ends(reading.end)
-    for number, watch in enumerate(found.watches):
-        life = found.lives[number] = spans(watch, truth, ends(watch.presentity))
-        differing += disagreements(watch, life, truth)
-        found.unseen += _unseen(watch, life, truth)
+    for watch in found.watches:
+        differing += disagreements(watch, found.life(watch))
+        found.unseen += _unseen(watch, truth)
     found.settle_s = settle_s(differing)
     broken: list[Finding] = []
     for each in differing:
-        if (law := desync(each, found.settle_s)) is not None:
+        if (law := desync(each, truth, found.settle_s)) is not None:
             broken.append(Finding(each.watch, law))
         elif each.missing and each.lasts >= found.settle_s:
             numbers = ", ".join(map(str, each.missing))
@@ -174,7 +176,7 @@ def _places(watches: list[Watch]) -> dict[End, str]:
     return {place: watcher for place, watcher in found.items() if watcher}
 
 
-def _unseen(watch: Watch, life: list[Span], truth: Truth) -> Iterator[Unseen]:
+def _unseen(watch: Watch, truth: Truth) -> Iterator[Unseen]:
     """What of a lamp cannot be held against anything."""
     if watch.before:
         yield Unseen(watch, watch.t, watch.frame, "the subscription began before the capture")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,8 +43,6 @@ class Reading:
     """Messages that are cut or malformed."""
     warnings: list[str] = field(default_factory=list)
     dropped_warnings: int = 0
-    kinds: Counter[str] = field(default_factory=Counter)
-    """Requests by method, and `responses`."""
 
     def warn(self, words: str) -> None:
         """Keep a warning, while there are not too many."""
@@ -116,5 +113,4 @@ def parsed(data: bytes, place: Place, source: End, target: End, reading: Reading
     except SipSyntaxError:
         reading.unreadable += 1
         return
-    reading.kinds[message.method if message.is_request else "responses"] += 1
     yield Sight(place[0], place[1], source, target, message)

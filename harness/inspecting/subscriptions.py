@@ -10,6 +10,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from sys import intern
 
 from harness.inspecting.headers import End
 from harness.inspecting.messages import Sight
@@ -28,7 +29,7 @@ SENT_AGAIN_S = 32.0
 """How long a request may still be sent again (64*T1, RFC 3261 17.1.2.2)."""
 
 _MOST_OPEN = 4096
-_MOST_SEEN = 1024
+_MOST_SEEN = 128
 _MOST_PACKAGES = 100
 _EXPIRES = re.compile(r";\s*expires\s*=\s*\"?([0-9]{1,10})", re.IGNORECASE)
 _ID = re.compile(r";\s*id\s*=\s*([^\s;,]+)", re.IGNORECASE)
@@ -280,7 +281,7 @@ class Subscriptions:
             watch.highest, watch.highest_t = message.cseq, sight.t
             version = seen.version if seen.version is not None else version
             watch.version = version if version is not None else watch.version
-        state = (message.get("subscription-state") or "").partition(";")[0].strip().lower()
+        state = intern((message.get("subscription-state") or "").partition(";")[0].strip().lower())
         notice = Notice(
             sight.t,
             sight.frame,
@@ -332,7 +333,7 @@ def place_of(uri: str) -> End:
     match = _HOST_PORT.match(uri.strip())
     if match is None:
         return ("", 0)
-    return match[1].strip("[]").lower(), int(match[2] or 5060) % 65_536
+    return intern(match[1].strip("[]").lower()), int(match[2] or 5060) % 65_536
 
 
 def _document(message: Message) -> tuple[int | None, tuple[Shown, ...], tuple[str, ...]]:
@@ -344,6 +345,7 @@ def _document(message: Message) -> tuple[int | None, tuple[Shown, ...], tuple[st
     except DocumentError:
         return None, (), ()
     lit = (each for each in info.dialogs if each.state != "terminated")
-    shown = tuple(Shown(each.call_id or each.id, each.state, each.direction) for each in lit)
-    over = tuple(each.call_id or each.id for each in info.dialogs if each.state == "terminated")
+    # the same few texts come in every document
+    shown = tuple(Shown(intern(each.call_id or each.id), intern(each.state), intern(each.direction)) for each in lit)
+    over = tuple(intern(each.call_id or each.id) for each in info.dialogs if each.state == "terminated")
     return info.version, shown, over

@@ -50,9 +50,12 @@ def lamp_changes(watch: Watch) -> list[tuple[Notice, int]]:
 
 def chart_of(found: Inspection, number: int) -> Chart | None:
     """The lamp of the watch at that place above the truth; None where there is nothing to look at."""
-    watch, life = found.watches[number], found.lives.get(number)
+    watch = found.watches[number]
     broken = [each.broken for each in found.findings if each.watch is watch]
-    if not life or (len(lamp_changes(watch)) < 2 and not broken):
+    if len(lamp_changes(watch)) < 2 and not broken:
+        return None
+    life = found.life(watch)
+    if not life:
         return None
     begin = found.reading.begin
     notes = [(each.t - begin, f"{each.law} {each.words} (frame {each.frames[0]})") for each in broken]
