@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from harness.inspecting.document import PRINTED
 from tests.end_to_end.conftest import CommandLine
-from tests.end_to_end.support import started
+from tests.end_to_end.support import ROOT, started
 from tests.harness.inspecting.making import edited, pcap, udp
 from tests.harness.inspecting.test_field import DATA, lies, raw
 
@@ -197,3 +197,14 @@ def test_ctrl_c_gives_what_has_been_read(tmp_path: Path) -> None:
     document = json.loads(out)
     assert (process.returncode, document["exit_code"], document["interrupted"]) == (2, 2, True)
     assert document["subscriptions"][0]["watcher"] == "sip:1001@lab.test"
+
+
+def test_what_the_documentation_shows(cli: CommandLine, desync: Path) -> None:
+    text = (ROOT / "docs" / "captures.md").read_text(encoding="utf-8")
+    block = text.partition("<!-- inspect:begin -->\n```text\n")[2].partition("\n```\n<!-- inspect:end -->")[0]
+    command, *shown = block.splitlines()
+    assert command == "$ ringproof inspect desync.pcap --width 100"
+    printed = [line.rstrip() for line in cli("inspect", desync, "--width", "100").out.splitlines()]
+    # each part between two ... is there as it stands
+    parts = [part.strip("\n") for part in "\n".join(shown).split("...")]
+    assert [part in "\n".join(printed) for part in parts] == [True] * 3
