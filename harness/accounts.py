@@ -21,6 +21,9 @@ _ALPHABET = _LETTERS + "ABCDEFGHIJKLMNOPQRSTUVWXYZ23456789"
 _ACCOUNT_DEPTH = 3
 """Slashes in the path of an account: /v2/accounts/ID."""
 
+_GROUP_RINGS_S = 20
+"""How long an endpoint of a ring group rings by default (Kazoo's schema of the ring_group module)."""
+
 Result = TypeVar("Result")
 Request = Callable[..., Awaitable[tuple[int, Any]]]
 """`request(method, path, token, data=..., role=...)` to status and parsed reply."""
@@ -221,6 +224,23 @@ class Tenancy:
         data: dict[str, Any] = {"id": device.id} | ({} if ring_s is None else {"timeout": round(ring_s)})
         flow = {"module": "device", "data": data, "children": {}}
         await self.finish(self._make_part(device.account, "callflows", "numbers", {"numbers": numbers, "flow": flow}))
+
+    async def create_ring_group(self, members: list[tuple[Device, float | None]], number: str) -> None:
+        """A callflow for `number` that rings all devices at the same time, each for its ring time, in seconds."""
+        seconds = [round(ring_s or _GROUP_RINGS_S) for _, ring_s in members]
+        endpoints = [
+            {"id": device.id, "endpoint_type": "device", "delay": 0, "timeout": each}
+            for (device, _), each in zip(members, seconds, strict=True)
+        ]
+        data = {
+            "name": f"ringproof {self._label} group",
+            "strategy": "simultaneous",
+            "timeout": max(seconds),
+            "endpoints": endpoints,
+        }
+        flow = {"module": "ring_group", "data": data, "children": {}}
+        account = members[0][0].account
+        await self.finish(self._make_part(account, "callflows", "numbers", {"numbers": [number], "flow": flow}))
 
     async def create_trunk(self, account: Account, gateway: Address, numbers: str) -> None:
         """A carrier at `gateway` for every number of nobody in the account that fits the expression `numbers`."""

@@ -21,13 +21,14 @@ from harness.habits import HABITS, asked, lacking
 from harness.load import Loads
 from harness.loader import ACCOUNTS, Case, StepAt, claim_ids, selector_of, shown
 from harness.matchers import ABSENT, look_up, show
+from harness.meddling import meddle
 from harness.model import Step
 from harness.personality import personality_of
 from harness.phone_steps import PhoneSteps, policy_of
 from harness.ports import ApiAnswer, ApiFailure
 from harness.recorder import CaseRecorder, RunRecorder
 from harness.request_parts import body_of, reply_spec
-from harness.scenario import PhoneSpec, set_up_order
+from harness.scenario import PhoneSpec, groups_of, set_up_order
 from harness.step_facts import clauses_of
 from harness.steps import (
     QUIET,
@@ -43,6 +44,7 @@ from harness.steps import (
     Registering,
     Request,
     Reset,
+    Restart,
     Send,
     Subscribe,
     Sync,
@@ -257,6 +259,9 @@ class CaseRun:
             self._world.edge(self._transport)
         for name, spec in set_up_order(self.case.scenario.phones):
             await self._set_up_phone(name, spec)
+        for number, members in groups_of(self.case.scenario.phones).items():
+            devices = [(self._phones[name].device, spec.rings) for name, spec in members]
+            await self._tenancy.create_ring_group(devices, str(templates.fill(number, self._variables())))
 
     async def _set_up_phone(self, name: str, spec: PhoneSpec) -> None:
         if spec.trunk is not None:
@@ -422,8 +427,8 @@ class CaseRun:
         elif isinstance(step, Send):
             data, remote = craft(step.send, self._variables())
             self._phones[step.send.phone].running.send(data, remote)
-        elif isinstance(step, Lose):
-            await self._lose(step)
+        elif isinstance(step, Lose | Restart):
+            await meddle(step, self._world.target, self._api, self._tenancy, self._presentity)
         elif isinstance(step, Create):
             for name in step.create:
                 await self._tenancy.create(self._phones[name].device)
@@ -453,15 +458,6 @@ class CaseRun:
     def _presentity(self, of: str) -> str:
         """The URI that a phone's name or a template stands for."""
         return self._phones[of].device.presentity if of in self._phones else str(templates.fill(of, self._variables()))
-
-    async def _lose(self, step: Lose) -> None:
-        if self._world.target.kind != "reference":
-            raise NotOffered("only the reference server loses an event when it is asked to")
-        token = (await self._tenancy.account("own")).token
-        data = {"presentity": self._presentity(step.lose.of), "state": step.lose.state}
-        status, reply = await self._api.prepare("POST", "/ringproof/lose", token, data=data)
-        if not 200 <= status < 300:
-            raise CannotPrepare(f"the server does not lose events: {status} {show(reply)}")
 
     async def _register(self, at: StepAt, step: Register) -> None:
         wanted = step.register_

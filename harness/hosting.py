@@ -11,7 +11,7 @@ from phones.net import Alarm, Clock, Connection, Listener, Peer, Wire
 from phones.sip.message import Address
 from phones.sip.transport import Transport
 from reference_server.behaviour import Behaviour
-from reference_server.effects import ApiReply, ApiRequest, SendMedia, SendSip
+from reference_server.effects import ApiReply, ApiRequest, CutConnections, SendMedia, SendSip
 from reference_server.server import ReferenceServer
 
 VIRTUAL_EPOCH = 1_420_070_400.0
@@ -135,9 +135,22 @@ class ReferenceHost:
                         waiting.set_result(effect)
                 elif isinstance(effect, SendMedia):
                     self._media_endpoint.send(effect.data, effect.remote)
+                elif isinstance(effect, CutConnections):
+                    self._cut()
                 else:
                     self._send(effect)
         self._alarm.set(self.server.next_deadline())
+
+    def restart(self) -> None:
+        """Restart the SIP side of the server, as `ReferenceServer.restart` does."""
+        self.server.restart(self._clock.time())
+        self._carry_out()
+
+    def _cut(self) -> None:
+        connections, self._connections = self._connections, {}
+        for (transport, remote), connection in connections.items():
+            connection.close()
+            self.server.disconnected(remote, self._clock.time(), transport)
 
     def _tick(self) -> None:
         self.server.handle_timer(self._clock.time())

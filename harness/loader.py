@@ -335,7 +335,7 @@ def _check_phone_templates(scenario: Scenario, document: Document) -> set[str]:
     uses: set[str] = set()
     for name, spec in set_up_order(scenario.phones):
         position = document.at(("phones", name))
-        raw = [spec.device, spec.password, spec.extension]
+        raw = [spec.device, spec.password, spec.extension, spec.group]
         try:
             uses |= _known_names(raw, ready, position)
             templates.fill(raw, ready)

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from harness.clauses import Profile
 from harness.model import Duration, Needs, OneOrMore, Strict
-from harness.steps import METHOD, AnyStep, CallPolicy
+from harness.steps import METHOD, AnyStep, CallPolicy, Restart, inner_steps
 
 
 class PhoneSpec(Strict):
@@ -20,7 +20,10 @@ class PhoneSpec(Strict):
     account: Literal["own", "other", "child"] = Field("own", description="whose device it is")
     password: str | None = Field(None, description="register with this password instead of the device's")
     extension: OneOrMore | None = Field(None, description="numbers of the account that ring its device")
-    rings: Duration | None = Field(None, ge=1, description="how long its extension rings; default as Kazoo does")
+    group: str | None = Field(None, description="a number that rings all phones at the same time that name it")
+    rings: Duration | None = Field(
+        None, ge=1, description="how long it rings when its extension or group is called; default as Kazoo does"
+    )
     trunk: str | None = Field(
         None, description="it is a carrier: takes the numbers outside the account that fit this regular expression"
     )
@@ -61,18 +64,31 @@ class PhoneSpec(Strict):
 
     @model_validator(mode="after")
     def _one_kind(self) -> PhoneSpec:
-        if self.trunk is not None and (self.device or self.device_of or self.password or self.extension):
-            raise ValueError("a trunk is no device: device, device_of, password and extension do not go with it")
-        if self.rings is not None and self.extension is None:
-            raise ValueError("`rings` says how long the extension rings: there is none")
-        if self.device_of is not None and self.extension is not None:
-            raise ValueError("the extension belongs to the phone whose device it is")
+        if self.trunk is not None and (self.device or self.device_of or self.password or self._numbered):
+            raise ValueError("a trunk is no device: device, device_of, password, extension, group do not go with it")
+        if self.rings is not None and not self._numbered:
+            raise ValueError("`rings` says how long the extension or group rings: there is none")
+        if self.device_of is not None and self._numbered:
+            raise ValueError("extension and group belong to the phone whose device it is")
         return self
+
+    @property
+    def _numbered(self) -> bool:
+        return self.extension is not None or self.group is not None
 
 
 def set_up_order(phones: dict[str, PhoneSpec]) -> list[tuple[str, PhoneSpec]]:
     """Phones as they are made: whoever builds on another's device or address comes after it."""
     return sorted(phones.items(), key=lambda item: bool(item[1].device_of) + 2 * bool(item[1].trunk))
+
+
+def groups_of(phones: dict[str, PhoneSpec]) -> dict[str, list[tuple[str, PhoneSpec]]]:
+    """The phones that each number of a group rings."""
+    groups: dict[str, list[tuple[str, PhoneSpec]]] = {}
+    for name, spec in phones.items():
+        if spec.group is not None:
+            groups.setdefault(spec.group, []).append((name, spec))
+    return groups
 
 
 class Matrix(Strict):
@@ -127,6 +143,16 @@ class Scenario(Strict):
             if name in RESERVED:
                 raise ValueError(f"phone name {name!r} has a meaning of its own in templates")
         return value
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Scenario:
+        restarts = any(isinstance(each, Restart) for step in self.steps for each in (step, *inner_steps(step)))
+        for number, members in groups_of(self.phones).items():
+            if len({spec.account for _, spec in members}) > 1:
+                raise ValueError(f"the phones of group {number} are in several accounts: a number is in one")
+        if restarts and self.isolation != "server":
+            raise ValueError("a restart is felt by all who use the server: say `isolation: server`")
+        return self
 
 
 RESERVED = (

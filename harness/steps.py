@@ -342,6 +342,13 @@ class Lose(Step):
     lose: Losing
 
 
+class Restart(Step):
+    """The SIP side of the server restarts and forgets what it held in memory. Only the reference server does that."""
+
+    VERB = "restart"
+    restart: Literal["server"]
+
+
 class Request(Step):
     """An API call. `data` is put into Kazoo's envelope; `body` is sent as it is."""
 
@@ -460,6 +467,7 @@ _STEPS: tuple[type[Step], ...] = (
     Responds,
     Network,
     Lose,
+    Restart,
     Request,
     Sync,
     Reset,
@@ -508,6 +516,7 @@ AnyStep = Annotated[
     | Annotated[Responds, Tag("responds")]
     | Annotated[Network, Tag("network")]
     | Annotated[Lose, Tag("lose")]
+    | Annotated[Restart, Tag("restart")]
     | Annotated[Request, Tag("request")]
     | Annotated[Sync, Tag("sync")]
     | Annotated[Reset, Tag("reset")]
@@ -531,3 +540,8 @@ AnyStep = Annotated[
 ]
 
 Parallel.model_rebuild()
+
+
+def inner_steps(step: Step) -> list[AnyStep]:
+    """The steps inside a step, if there are any."""
+    return step.parallel if isinstance(step, Parallel) else []

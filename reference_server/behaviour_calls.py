@@ -35,6 +35,17 @@ class Keeping(StrEnum):
     """Until the next change: then whatever the document says."""
 
 
+class Losers(StrEnum):
+    """What lamps show of the legs of a fork that did not win."""
+
+    END_ALONE = "end_alone"
+    """The end of each, at its own lamp."""
+    END_WINNER = "end_winner"
+    """The end of the leg that won as well."""
+    STUCK = "stuck"
+    """Nothing: they go on ringing."""
+
+
 class Shown(StrEnum):
     """Whether a leg lights a lamp."""
 
@@ -67,7 +78,8 @@ class CallRules(Rules):
     ring_s: Annotated[float, Field(gt=0)] = 20.0
     """Ring time unless the callflow has a `timeout` of its own."""
     recipient: Recipient = Recipient.NEWEST
-    """Which contact of a device rings."""
+    """Which contacts of a device ring. A quickcall rings the newest of them."""
+    losers: Losers = Losers.END_ALONE
     own_number: OwnNumber = OwnNumber.REFUSED
     caller_ringing: CallerRinging = CallerRinging.EARLY
     caller_ahead_s: Seconds = 0.0

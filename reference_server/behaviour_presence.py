@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import Field
 
@@ -83,6 +84,15 @@ class Shared(StrEnum):
     FIRST_END = "first_end"
 
 
+class Dialogs(StrEnum):
+    """Under which Call-ID a presentity's calls are told."""
+
+    OWN = "own"
+    """Each under that of its leg."""
+    SHARED = "shared"
+    """All that go on at the same time under that of the first."""
+
+
 class Aftermath(StrEnum):
     """What follows the end of a call."""
 
@@ -136,6 +146,7 @@ class PresenceRules(Rules):
     fallback: Fallback = Fallback.USERNAME
     lit: Lit = Lit.PRESENTITY
     shared: Shared = Shared.LAST_END
+    dialogs: Dialogs = Dialogs.OWN
     aftermath: Aftermath = Aftermath.NOTHING
     lost: tuple[Loss, ...] = ()
     told: Told = Told.ALL
@@ -210,6 +221,17 @@ class Again(StrEnum):
     BOTH = "both"
 
 
+class Restarted(StrEnum):
+    """What becomes of subscriptions when the SIP side restarts."""
+
+    FORGOTTEN = "forgotten"
+    """They are gone: a refresh is answered 481."""
+    KEPT = "kept"
+    """They go on (Kamailio's presence module with a database)."""
+    RENUMBERED = "renumbered"
+    """They go on, but CSeq and version begin again at 1."""
+
+
 class SubscribeRules(Rules):
     """SUBSCRIBE, and the life of a subscription."""
 
@@ -235,6 +257,9 @@ class SubscribeRules(Rules):
     """Answers to a NOTIFY that end the subscription (RFC 5057 5.1); any other concerns only that NOTIFY."""
     silences: int = Field(default=3, ge=1)
     """So many NOTIFYs in a row that nobody answers, or 408, end it (recorded configuration of Kamailio)."""
+    slowest_answer_s: Annotated[float, Field(gt=0)] | None = None
+    """An answer to a NOTIFY that takes longer ends it; None: each counts that comes before the request is given up."""
+    restart: Restarted = Restarted.FORGOTTEN
 
 
 class ResetBody(StrEnum):

@@ -43,6 +43,14 @@ class Flows(StrEnum):
     """The parameters mean nothing."""
 
 
+class Location(StrEnum):
+    """What becomes of registrations when the SIP side restarts."""
+
+    FORGOTTEN = "forgotten"
+    KEPT = "kept"
+    """Kamailio's usrloc with a database (db_mode 1 to 3)."""
+
+
 class ShortExpires(StrEnum):
     """What an expiry below the minimum meets."""
 
@@ -115,6 +123,7 @@ class RegistrarRules(Rules):
     flow_timer: int | None = Field(default=None, ge=1, le=3600)
     """Seconds after which a silent flow is taken for dead, as said to who registers one (RFC 5626 4.4); None: unsaid,
     as Kamailio does unless it is told otherwise."""
+    restart: Location = Location.FORGOTTEN
     nonce_lifetime_s: Annotated[float, Field(gt=0)] = 300.0
     trying: str = "checking your credentials"
     """Reason of the 100."""

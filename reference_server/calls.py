@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from urllib.parse import unquote
 
 from phones.sip.index import Message
 from phones.sip.machine import Machine
 from phones.sip.message import Address, response
-from reference_server.behaviour_calls import CallerRinging, Keeping, LegB, Quoting, Repeats, Shown, Teardown
+from reference_server.behaviour_calls import CallerRinging, Keeping, LegB, Losers, Quoting, Repeats, Shown, Teardown
 from reference_server.call_wire import LOSE_RACE, NO_ROUTE, CallWriter, Header, tag_of, target_of, user_of
 from reference_server.callers import Caller, Callers, Challenged
 from reference_server.channels import Channel
@@ -45,7 +45,8 @@ UNANSWERED = (603, "Endpoint Not Available")
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """Leg A, the number that it is for, and leg B once that is rung.
+    """Leg A, the number that it is for, and the legs B once they are rung: `branches`, of which the first that answers
+    is `joined`. `awaited` are those that ring later, `refusals` the statuses of those that nobody takes, 0 for none.
 
     `shows` is what leg B is shown of leg A. With `early_media` the number of a quickcall is called as soon as leg A
     sends media, with `bypass` the phones send each other theirs. The edge swallows the INVITE of leg B of a `mute` one;
@@ -58,7 +59,10 @@ class Call:
     number: str
     shows: Shows
     a: Leg
-    b: Leg | None = None
+    branches: list[Leg] = field(default_factory=list)
+    joined: Leg | None = None
+    awaited: int = 0
+    refusals: list[int] = field(default_factory=list)
     quickcall: bool = False
     bypass: bool = False
     early_media: bool = False
@@ -74,9 +78,14 @@ class Call:
         if outcome is not None:
             outcome(cause, now)
 
-    def other(self, leg: Leg) -> Leg | None:
-        """The other leg."""
-        return self.b if leg is self.a else self.a
+    def others(self, leg: Leg) -> Sequence[Leg]:
+        """The legs at the other side of `leg`."""
+        return self.branches if leg is self.a else (self.a,)
+
+    @property
+    def rings_on(self) -> bool:
+        """Whether somebody may still take it."""
+        return self.awaited > 0 or any(not leg.over for leg in self.branches)
 
 
 class Calls:
@@ -171,6 +180,12 @@ class Calls:
         """The legs that are not forgotten yet."""
         return list(self._calls)
 
+    def restart(self) -> None:
+        """Forget every call, without a word to anybody."""
+        self._calls.clear()
+        self._switch.restart()
+        self._media.restart()
+
     def ring_first(self, call: Call, extra: list[Header], now: float) -> None:
         """Begin a quickcall: ring its leg A, with `extra` headers."""
         leg = call.a
@@ -256,12 +271,27 @@ class Calls:
         if call.dialled or (a.over and not revived):
             return
         call.dialled = True
-        target = self._router.route(call.account, call.device, call.number, now)
-        if isinstance(target, Refusal):
-            self._nobody(call, target, now)
+        targets = self._router.route(call.account, call.device, call.number, now)
+        if isinstance(targets, Refusal):
+            self._nobody(call, targets, now)
             return
         if not call.quickcall:
             self._show(a, self._while_ringing(), now)
+        call.awaited = len(targets)
+        for target in targets:
+            if target.delay_s:
+                self._runtime.agenda.at(now + target.delay_s, partial(self._branch_late, call, target))
+            else:
+                self._branch(call, target, now)
+
+    def _branch_late(self, call: Call, target: Target, now: float) -> None:
+        if call.joined is None and not call.a.over:
+            self._branch(call, target, now)
+
+    def _branch(self, call: Call, target: Target, now: float) -> None:
+        """Ring one leg B."""
+        a = call.a
+        call.awaited -= 1
         shows = call.shows if target.keeps_caller or target.party.device is None else self._own(target)
         quoting = self._quick.quoting if call.quickcall else Quoting.ESCAPED
         local = self._writer.name_address(shows, call.account.realm, quoting)
@@ -269,11 +299,11 @@ class Calls:
         if call.quickcall and self._quick.leg_b_lamp is Shown.HIDDEN:
             target = replace(target, party=replace(target.party, presentity=None))
         b = self.outgoing(Side.B, target, shows, local, self._relay.call_id(), hops, now)
-        call.b = b
+        call.branches.append(b)
         self._calls[b] = call
         self._media.add(b)
         if not call.bypass:
-            a.mate, b.mate = b, a
+            a.mate, b.mate = a.mate or b, a
         if call.mute:
             b.route = NOWHERE
         body = a.body if call.bypass and a.body else self._writer.offer(b)
@@ -315,7 +345,6 @@ class Calls:
         call = self._calls.get(leg)
         if call is None:
             return
-        other = call.other(leg)
         if event == "progress":
             self._progress(call, leg, now)
         elif event == "answered":
@@ -329,22 +358,22 @@ class Calls:
         elif event == "gone":
             self._show_end(leg, now, Cause.HUNG_UP if leg.established else Cause.CANCELLED)
             keeps = self._quick.a_hangs_up if leg is call.a else self._quick.b_hangs_up
-            if other is not None and not (call.quickcall and keeps is Teardown.LEFT):
-                self._end(other, now)
+            if not (call.quickcall and keeps is Teardown.LEFT):
+                self._end_all(call.others(leg), now)
         elif leg is call.a:
             call.conclude(REFUSALS.get(leg.status, REFUSED) if event == "refused" else "NO_ANSWER", now)
             self._show_end(leg, now, Cause.REJECTED if event == "refused" else Cause.UNANSWERED)
             if event == "refused" and self._quick.leg_b is LegB.EVEN_AFTER_REJECT:
                 self._dial(call, now)
-            elif other is not None:
-                self._end(other, now)
+            else:
+                self._end_all(call.others(leg), now)
         else:
             self._untaken(call, leg, event, now)
 
     def _progress(self, call: Call, leg: Leg, now: float) -> None:
         if leg.status <= 100:
             return
-        if leg is call.b and not call.quickcall:
+        if leg is not call.a and not call.quickcall:
             self._switch.fire(call.a, "progress", now)
         elif leg is call.a and call.early_media and leg.session is not None:
             self._dial(call, now)
@@ -364,6 +393,12 @@ class Calls:
             if self._quick.leg_b is not LegB.NEVER:
                 self._dial_at(call, now, now + self._runtime.draw(self._quick.leg_b_delay))
             return
+        call.joined = leg
+        if not call.bypass:
+            call.a.mate = leg
+        for loser in call.branches:
+            if not loser.over and loser is not leg:
+                self._lose(loser, leg, now)
         if call.a.over:
             self._end(leg, now)
         elif not call.quickcall:
@@ -374,19 +409,35 @@ class Calls:
         elif call.bypass and leg.body and call.a.confirmed:
             self._switch.reinvite(call.a, leg.body, now)
 
+    def _lose(self, loser: Leg, winner: Leg, now: float) -> None:
+        """Stop ringing where nobody was fast enough."""
+        if self._rules.losers is Losers.STUCK:
+            loser.shown = ChannelState.TERMINATED
+        self._end(loser, now, LOSE_RACE)
+        if self._rules.losers is Losers.END_WINNER:
+            self._show_end(winner, now, Cause.HUNG_UP)
+
     def _untaken(self, call: Call, leg: Leg, event: str, now: float) -> None:
-        """Nobody took leg B: tell leg A."""
+        """Nobody took a leg B; tell leg A when it was the last one."""
         unanswered = event == "unanswered" or leg.status == 0
         self._show_end(leg, now, Cause.UNANSWERED if unanswered else Cause.REJECTED)
+        call.refusals.append(0 if unanswered else leg.status)
+        if call.rings_on:
+            return
         if call.quickcall:
             if self._quick.b_refuses is Teardown.HUNG_UP:
                 self._end(call.a, now)
             return
-        cause = Cause.UNANSWERED if unanswered else Cause.REJECTED
-        status, reason = UNANSWERED if unanswered else (_passed_on(leg.status), "")
+        best = _best(call.refusals)
+        cause = Cause.REJECTED if best else Cause.UNANSWERED
+        status, reason = (_passed_on(best), "") if best else UNANSWERED
         if call.a.ringing:
             self._show_end(call.a, now, cause)
             self._switch.refuse(call.a, status, reason, now)
+
+    def _end_all(self, legs: Sequence[Leg], now: float) -> None:
+        for leg in legs:
+            self._end(leg, now)
 
     def _end(self, leg: Leg, now: float, cause: str = "") -> None:
         if leg.over:
@@ -442,6 +493,12 @@ class Calls:
         if leg.party.presentity is None:
             return
         self._presence.channel(self._channel(leg, ChannelState.TERMINATED, cause), now)
+
+
+def _best(refusals: Sequence[int]) -> int:
+    """The refusal that the caller gets (RFC 3261 16.7 step 6): a 6xx, else the first of the lowest class; 0: none."""
+    said = [status for status in refusals if status]
+    return next((status for status in said if status >= 600), min(said, key=lambda status: status // 100, default=0))
 
 
 def _passed_on(status: int) -> int:

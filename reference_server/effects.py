@@ -51,4 +51,9 @@ class SendMedia:
     remote: Address
 
 
-Effect = ApiReply | SendSip | SendMedia
+@dataclass(frozen=True, slots=True)
+class CutConnections:
+    """Effect: close every SIP connection, as when the process behind them ends."""
+
+
+Effect = ApiReply | SendSip | SendMedia | CutConnections

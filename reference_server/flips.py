@@ -35,6 +35,7 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "subscribe.max_expires": (1,),
     "subscribe.default_expires": (1,),
     "subscribe.silences": (1,),
+    "subscribe.slowest_answer_s": (0.4,),
     "presence.copies": (2,),
     "presence.early": ({"low": 6.0, "high": 6.0},),
     "presence.confirmed": ({"low": 6.0, "high": 6.0},),

@@ -130,7 +130,7 @@ class Injector:
         if when <= now:
             self._emit(effect)
         else:
-            self._agenda.at(when, lambda _: self._emit(effect))
+            self._agenda.at(when, lambda _: self._emit(effect), kept=True)
 
     def _remember(self, data: bytes, outcome: Outcome) -> None:
         self._outcomes[data] = outcome
@@ -149,7 +149,7 @@ class Injector:
                     waiting[:] = [other for other in waiting if other is not copy]
                     self._emit(copy)
 
-        self._agenda.at(now + (outcome.held or 0.0), release)
+        self._agenda.at(now + (outcome.held or 0.0), release, kept=True)
 
     def _actions(self, facts: Facts) -> list[Action]:
         actions: list[Action] = []

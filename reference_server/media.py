@@ -21,6 +21,10 @@ class MediaRelay:
         """A leg is over."""
         self._legs = [other for other in self._legs if other is not leg]
 
+    def restart(self) -> None:
+        """Every leg is gone."""
+        self._legs.clear()
+
     def route(self, source: Address) -> tuple[Leg, Address] | None:
         """Which leg a packet from `source` belongs to, and where it goes; None: nowhere.
 

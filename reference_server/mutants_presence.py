@@ -83,6 +83,14 @@ _PRESENCE_ID = (
         "3.20 over the message bus: only the last event counts",
         "of two calls of one presentity the first that ends turns the lamp off",
     ),
+    rule_changed(
+        "calls-share-a-call-id",
+        "presence.dialogs",
+        "shared",
+        ("PID-08",),
+        "before a1e4c31751: several legs under one Call-ID; RFC 4235 4.1.2: the id of a dialog is its own",
+        "two calls of one presentity are told under one Call-ID: the end of one is the end of both",
+    ),
 )
 
 _CALLS = (
@@ -173,6 +181,22 @@ _CALLS = (
         ("SIP-40",),
         "Presence-ID published with the direction of the other leg",
         "phones that blink for incoming calls only stay dark when somebody calls",
+    ),
+    rule_changed(
+        "losing-fork-ends-winner",
+        "calls.losers",
+        "end_winner",
+        ("SIP-61",),
+        "kamailio/kamailio#2906: the CANCEL of a losing branch ends the dialog while the call is up",
+        "when one of several phones answers, its own lamp goes off with those of the others",
+    ),
+    rule_changed(
+        "fork-loser-stuck",
+        "calls.losers",
+        "stuck",
+        ("SIP-61",),
+        "before adfb1556c0: a CANCEL while it rings leaves the lamp on",
+        "when one of several phones answers, the lamps of the others go on ringing",
     ),
     rule_changed(
         "told-twice",
@@ -296,6 +320,22 @@ _SUBSCRIBE = (
         ("SIP-12", "PRES-10"),
         "FreeSWITCH pull request 3056: CSeq went backwards",
         "each NOTIFY has a lower CSeq than the one before",
+    ),
+    rule_changed(
+        "cseq-backwards-after-restart",
+        "subscribe.restart",
+        "renumbered",
+        ("SIP-12",),
+        "FreeSWITCH pull request 3056: CSeq went backwards; subscriptions out of a database, counters out of memory",
+        "subscriptions outlive a restart, but their CSeq and version begin again",
+    ),
+    rule_changed(
+        "dropped-after-late-answer",
+        "subscribe.slowest_answer_s",
+        0.4,
+        ("SIP-62",),
+        "OpenSIPS/opensips#380: one NOTIFY that is not answered at once, and the lamp lights no more",
+        "a watcher whose answer to a NOTIFY comes after a repetition is told nothing more",
     ),
     rule_changed(
         "gone-watcher-kept",

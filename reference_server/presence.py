@@ -15,6 +15,7 @@ from phones.sip.index import Message
 from phones.sip.message import Address as Socket
 from reference_server.behaviour_presence import (
     Aftermath,
+    Dialogs,
     Entity,
     Followed,
     Lit,
@@ -99,11 +100,16 @@ class Presence:
 
     def answer(self, key: str, message: Message, now: float) -> bool:
         """Take a response to one of our NOTIFYs; return whether it was one."""
-        return self._watchers.answer(key, message)
+        return self._watchers.answer(key, message, now)
 
     def timed_out(self, key: str, now: float) -> None:
         """Nobody answered the NOTIFY `key`, if it was one of ours."""
         self._watchers.timed_out(key)
+
+    def restart(self) -> None:
+        """Forget what only memory holds: every call, and the subscriptions unless the rules keep them."""
+        self._lamps.clear()
+        self._watchers.restart()
 
     # from calls
 
@@ -139,6 +145,8 @@ class Presence:
 
     def _arrive(self, channel: Channel, now: float) -> None:
         lamp = self._lamp(channel.presentity)
+        if self._rules.dialogs is Dialogs.SHARED and lamp.live:
+            channel = replace(channel, call_id=next(iter(lamp.live)))
         known = lamp.live.get(channel.call_id)
         if channel.call_id in lamp.ended:
             return

@@ -28,6 +28,10 @@ POLL_S = 0.5
 """How often a call that waits for a registration looks for one."""
 
 
+OUT_OF_ORDER = "DESTINATION_OUT_OF_ORDER"
+"""What the caller of the API is told when the SIP side restarts meanwhile."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wish:
     """What a quickcall is to do: the number to call, and the one that the device shows meanwhile.
@@ -50,7 +54,7 @@ Settle = Callable[[str, float], None]
 """Told how a quickcall went: "" when a phone has answered, else why none did; and when (seconds)."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Ringing:
     """One quickcall on its way to an answer: `left` devices have neither answered nor failed, `settle` waits.
 
@@ -79,6 +83,14 @@ class Quickcalls:
         self._calls = calls
         self._writer = writer
         self._call_ids: dict[str, str] = {}
+        self._waiting: list[_Ringing] = []
+
+    def restart(self, now: float) -> None:
+        """No phone rings any more: whoever waits for one is told in a moment."""
+        self._call_ids.clear()
+        for ringing in list(self._waiting):
+            ringing.left = 1
+            self._conclude(ringing, OUT_OF_ORDER, now)
 
     def start(
         self, account: Account, rung: Sequence[Device], wish: Wish, now: float, settle: Settle | None = None
@@ -88,6 +100,8 @@ class Quickcalls:
         The first to answer is the one, the others are hung up. `settle` is told later how it went.
         """
         ringing = _Ringing(account, wish, now + wish.ring_s, len(rung) == 1, len(rung), settle)
+        if settle is not None:
+            self._waiting.append(ringing)
         call_ids: list[str] = []
         for device in rung:
             if call_ids and self._rules.call_id is CallIds.SHARED:
@@ -99,13 +113,14 @@ class Quickcalls:
         return call_ids
 
     def _reach(self, ringing: _Ringing, device: Device, call_id: str, now: float) -> None:
-        target = self._router.reach(ringing.account, device, ringing.wish.ring_s, now)
-        if isinstance(target, Refusal):
+        reached = self._router.reach(ringing.account, device, ringing.wish.ring_s, now)
+        if isinstance(reached, Refusal):
             if self._rules.unregistered is Unregistered.WAITED_FOR and now < ringing.until:
                 self._runtime.agenda.at(now + POLL_S, partial(self._reach, ringing, device, call_id))
             else:
                 self._conclude(ringing, self._rules.absent, now)
             return
+        target = reached[-1]
         if self._rules.leg_a_lamp is Shown.HIDDEN:
             target = replace(target, party=replace(target.party, presentity=None))
         for copy in range(self._rules.copies):
@@ -118,8 +133,9 @@ class Quickcalls:
         if settle is None or (cause and ringing.left > 0):
             return
         ringing.settle = None
+        self._waiting.remove(ringing)
         when = now + self._runtime.draw(self._rules.outcome_delay)
-        self._runtime.agenda.at(when, lambda then: settle(cause, then))
+        self._runtime.agenda.at(when, lambda then: settle(cause, then), kept=True)
 
     def _ring(self, ringing: _Ringing, device: Device, target: Target, call_id: str, now: float) -> None:
         account, wish = ringing.account, ringing.wish

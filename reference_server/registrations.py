@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from phones.sip.message import Address
-from reference_server.behaviour_registrar import Capacity, Flows, Freshness, RegistrarRules
+from reference_server.behaviour_registrar import Capacity, Flows, Freshness, Location, RegistrarRules
 from reference_server.rules import Recipient
 from reference_server.runtime import Route
 
@@ -72,6 +72,12 @@ class Registrations:
         self._contacts: dict[tuple[str, str], list[Contact]] = {}
         self._replaced: dict[tuple[str, str], list[Contact]] = {}
         self._sources: dict[Address, Aor] = {}
+
+    def restart(self) -> None:
+        """Forget everybody, unless the rules keep them."""
+        if self._rules.restart is Location.FORGOTTEN:
+            for known in (self._contacts, self._replaced, self._sources):
+                known.clear()
 
     def _is_current(self, contact: Contact, now: float) -> bool:
         return self._rules.expiry is Freshness.IGNORED or contact.expires > now

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from reference_server import patterns
 from reference_server.behaviour_calls import OwnNumber, Shown
@@ -23,7 +24,7 @@ LONGEST_NUMBER = 64
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Whom to ring, and how: Request-URI, To, where to send it, for how long (seconds).
+    """Whom to ring, and how: Request-URI, To, where to send it, for how long (seconds), how much later than others.
 
     `keeps_caller` says whether the caller's number is shown, rather than the device's that is called.
     """
@@ -35,6 +36,7 @@ class Target:
     ring_s: float
     outside: bool = False
     keeps_caller: bool = True
+    delay_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ OWN = Refusal(486, "Unable to Comply", known=True, at_once=True)
 
 
 class Router:
-    """Finds the target of a number, as Kazoo's callflows do."""
+    """Finds whom a number rings, as Kazoo's callflows do: one target, or several that ring at the same time."""
 
     def __init__(self, runtime: Runtime, directory: Directory, registrations: Registrations, relay: Relay) -> None:
         self._runtime = runtime
@@ -89,7 +91,7 @@ class Router:
                 return stored.document
         return None
 
-    def route(self, account: Account, caller: Device | None, number: str, now: float) -> Target | Refusal:
+    def route(self, account: Account, caller: Device | None, number: str, now: float) -> Sequence[Target] | Refusal:
         """Whom `number` rings when `caller` (None: somebody from outside) dials it."""
         if not number or len(number) > LONGEST_NUMBER or number == NO_MATCH:
             return UNKNOWN
@@ -99,6 +101,8 @@ class Router:
             if device is None:
                 return UNREACHABLE
             return self._unless_own(account, caller, device, _seconds(_data(flow).get("timeout")), now)
+        if flow is not None and _module(flow) == "ring_group":
+            return self._group(account, caller, _data(flow), now)
         if flow is not None and _module(flow) == "resources":
             return self._outside(account, number)
         owner = self._directory.device_of(number, account.realm)
@@ -109,8 +113,8 @@ class Router:
             return self._outside(account, number)
         return UNKNOWN
 
-    def reach(self, account: Account, device: Device, ring_s: float, now: float) -> Target | Refusal:
-        """How `device` is rung: at its Contact, or where its calls are forwarded to."""
+    def reach(self, account: Account, device: Device, ring_s: float, now: float) -> Sequence[Target] | Refusal:
+        """How `device` is rung: at its Contacts, the newest last, or where its calls are forwarded to."""
         if device.undisturbed or (not device.enabled and self._runtime.behaviour.quickcall.disabled is Gate.REFUSED):
             return UNREACHABLE
         rules = self._runtime.behaviour.calls
@@ -118,27 +122,45 @@ class Router:
         if forward is not None:
             party = self.party(account, device, rules.cellphone_inbound)
             keeps = forward.get("keep_caller_id") is not False
-            return self._trunk(account, str(forward["number"]), party, ring_s, keeps_caller=keeps) or UNREACHABLE
+            trunk = self._trunk(account, str(forward["number"]), party, ring_s, keeps_caller=keeps)
+            return [trunk] if trunk is not None else UNREACHABLE
         party = self.party(account, device)
         if party.owner is None:
             return UNREACHABLE
         contacts = self._registrations.recipients(party.owner, rules.recipient, now)
-        if not contacts:
-            return UNREACHABLE
-        contact = contacts[-1]
-        return Target(party, contact.uri, f"<{self._relay.address(party.owner)}>", contact.route, ring_s)
+        to = f"<{self._relay.address(party.owner)}>"
+        return [Target(party, contact.uri, to, contact.route, ring_s) for contact in contacts] or UNREACHABLE
+
+    def _group(self, account: Account, caller: Device | None, data: Document, now: float) -> Sequence[Target] | Refusal:
+        """Whom a ring group rings: its devices that can be reached, but the caller's own.
+
+        The times of an endpoint are within that of the group (the ring_group module of callflows).
+        """
+        most = _seconds(data.get("timeout")) or self._runtime.behaviour.calls.ring_s
+        found: list[Target] = []
+        for endpoint in _list(data.get("endpoints")):
+            device = account.devices.get(str(endpoint.get("id"))) if isinstance(endpoint, dict) else None
+            if device is None or not isinstance(endpoint, dict):
+                continue
+            delay = _seconds(endpoint.get("delay")) or 0.0
+            ring_s = min(_seconds(endpoint.get("timeout")) or most, most - delay)
+            reached = self._unless_own(account, caller, device, ring_s, now) if ring_s > 0 else UNREACHABLE
+            if not isinstance(reached, Refusal):
+                found += [replace(target, delay_s=delay) for target in reached]
+        return found or UNREACHABLE
 
     def _unless_own(
         self, account: Account, caller: Device | None, device: Device, timeout: float | None, now: float
-    ) -> Target | Refusal:
+    ) -> Sequence[Target] | Refusal:
         rules = self._runtime.behaviour.calls
         if device is caller and rules.own_number is OwnNumber.REFUSED:
             return OWN
         return self.reach(account, device, timeout or rules.ring_s, now)
 
-    def _outside(self, account: Account, number: str) -> Target | Refusal:
+    def _outside(self, account: Account, number: str) -> Sequence[Target] | Refusal:
         party = Party(account, None, None, None, (number,))
-        return self._trunk(account, number, party, self._runtime.behaviour.calls.ring_s) or UNKNOWN
+        trunk = self._trunk(account, number, party, self._runtime.behaviour.calls.ring_s)
+        return [trunk] if trunk is not None else UNKNOWN
 
     def _trunk(
         self, account: Account, number: str, party: Party, ring_s: float, *, keeps_caller: bool = True

@@ -42,13 +42,18 @@ class Agenda:
     """Jobs in the order of their times; jobs of one time in the order in which they came."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Job]] = []
+        self._heap: list[tuple[float, int, Job, bool]] = []
         self._count = 0
 
-    def at(self, when: float, job: Job) -> None:
-        """Run `job` at `when` (seconds)."""
+    def at(self, when: float, job: Job, *, kept: bool = False) -> None:
+        """Run `job` at `when` (seconds); one that is `kept` outlives a restart of the SIP side."""
         self._count += 1
-        heapq.heappush(self._heap, (when, self._count, job))
+        heapq.heappush(self._heap, (when, self._count, job, kept))
+
+    def restart(self) -> None:
+        """Forget what the SIP side was about to do."""
+        self._heap = [entry for entry in self._heap if entry[3]]
+        heapq.heapify(self._heap)
 
     def next_deadline(self) -> float | None:
         """When the first job is due, or None."""

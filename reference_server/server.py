@@ -19,7 +19,7 @@ from reference_server.callers import Callers
 from reference_server.calls import Calls
 from reference_server.directory import Directory, realm_of
 from reference_server.edge import Edge, refusal
-from reference_server.effects import ApiRequest, Effect, SendMedia, SendSip
+from reference_server.effects import ApiRequest, CutConnections, Effect, SendMedia, SendSip
 from reference_server.faults import Fault
 from reference_server.injection import Injector
 from reference_server.media import MediaRelay
@@ -88,9 +88,10 @@ class ReferenceServer:
         writer = CallWriter(self._runtime, relay, self._media.address)
         self.calls = Calls(self._runtime, relay, writer, router, callers, self.presence, self._media)
         self.presence.truth = self.calls.live
-        quickcalls = Quickcalls(self._runtime, router, callers, self.calls, writer)
+        self._quickcalls = quickcalls = Quickcalls(self._runtime, router, callers, self.calls, writer)
         self._edge = Edge(self._runtime, registrar, self.calls, self.presence)
-        self._api = Api(self._runtime, self.directory, self._registrations, notifier, quickcalls, self.presence)
+        known = (self.directory, self._registrations)
+        self._api = Api(self._runtime, *known, notifier, quickcalls, self.presence, self.restart)
         self.seed: Seed = plant(self.directory)
 
     # what comes in
@@ -125,6 +126,20 @@ class ReferenceServer:
             layer.lost(remote, reason)
             self._guarded(now, "the loss of a connection", partial(self._pump, transport, now))
         self._run(now)
+
+    def restart(self, now: float) -> None:
+        """Restart the SIP side, without a word to anybody: what only its memory holds is gone.
+
+        Accounts, devices, callflows and tokens stay; calls, transactions and connections do not; of registrations and
+        subscriptions the behaviour says so (`registrar.restart`, `subscribe.restart`).
+        """
+        self._layers.clear()
+        self._agenda.restart()
+        self._registrations.restart()
+        self.presence.restart()
+        self.calls.restart()
+        self._quickcalls.restart(now)
+        self._effects.append(CutConnections())
 
     def receive_media(self, data: bytes, source: Address, now: float) -> None:
         """Take a packet at the media address and pass it on to the other leg of its call; else it is lost."""

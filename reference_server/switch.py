@@ -55,6 +55,11 @@ class Switch:
         """Every leg, the oldest first."""
         return list(self._by_dialog.values())
 
+    def restart(self) -> None:
+        """Every leg is gone, and nobody is told."""
+        for known in (self._by_key, self._by_dialog, self._reinvites):
+            known.clear()
+
     # legs begin
 
     def invite(self, leg: Leg, body: bytes, extra: list[Header], last: list[Header], now: float) -> None:

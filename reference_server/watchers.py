@@ -15,7 +15,7 @@ from phones.sip.index import Message
 from phones.sip.message import Address as Socket
 from phones.sip.message import response
 from phones.sip.transport import Transport
-from reference_server.behaviour_presence import Again, Counter, Ending, Notified, Package, Target
+from reference_server.behaviour_presence import Again, Counter, Ending, Notified, Package, Restarted, Target
 from reference_server.lamp_documents import CONTENT_TYPES
 from reference_server.registrations import Aor
 from reference_server.rules import Gate
@@ -99,7 +99,19 @@ class Watchers:
         self._dialogs: dict[tuple[str, ...], Subscription] = {}
         self._places: dict[tuple[str, ...], Subscription] = {}
         self._watching: dict[tuple[str, str], list[Subscription]] = {}
-        self._pending: dict[str, Subscription] = {}
+        self._pending: dict[str, tuple[Subscription, float]] = {}
+
+    def restart(self) -> None:
+        """Forget the subscriptions, or go on with them, as the rules say. What was on its way is lost."""
+        self._pending.clear()
+        if self._rules.restart is Restarted.FORGOTTEN:
+            for known in (self._dialogs, self._places, self._watching):
+                known.clear()
+        for subscription in self._dialogs.values():
+            subscription.alarm = math.inf
+            self._arm(subscription)
+            if self._rules.restart is Restarted.RENUMBERED:
+                subscription.count = subscription.restarted = 0
 
     # SUBSCRIBE
 
@@ -317,13 +329,13 @@ class Watchers:
             headers.append(("Content-Type", CONTENT_TYPES[subscription.package]))
         data = assemble(f"NOTIFY {subscription.target} SIP/2.0", headers, body)
         subscription.sent, subscription.told = data, now
-        self._pending[self._runtime.wire.send_request(data, subscription.route, now)] = subscription
+        self._pending[self._runtime.wire.send_request(data, subscription.route, now)] = (subscription, now)
 
     # what watchers answer
 
-    def answer(self, key: str, message: Message) -> bool:
+    def answer(self, key: str, message: Message, now: float) -> bool:
         """Take a response to one of our NOTIFYs; return whether it was one."""
-        subscription = self._pending.get(key)
+        subscription, told = self._pending.get(key, (None, now))
         if subscription is None or message.status < 200:
             return subscription is not None
         del self._pending[key]
@@ -332,13 +344,14 @@ class Watchers:
             self._unanswered(subscription)
             return True
         subscription.silences = 0
-        if message.status in self._rules.ends_on:
+        slowest = self._rules.slowest_answer_s
+        if message.status in self._rules.ends_on or (slowest is not None and now - told > slowest):
             self._forget(subscription)
         return True
 
     def timed_out(self, key: str) -> None:
         """Nobody answered the NOTIFY `key`, if it was one of ours."""
-        subscription = self._pending.pop(key, None)
+        subscription, _ = self._pending.pop(key, (None, 0.0))
         if subscription is not None:
             self._unanswered(subscription)
 

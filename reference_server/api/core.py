@@ -66,6 +66,7 @@ class Api:
         notifier: Notifier,
         quickcalls: Quickcalls,
         presence: Presence,
+        restart: Callable[[float], None],
     ) -> None:
         behaviour = runtime.behaviour
         self._runtime = runtime
@@ -84,6 +85,7 @@ class Api:
         quickcall = QuickcallHandler(devices, users, quickcalls, behaviour)
         listed = RegistrationsHandler(runtime, registrations, devices)
         self._lose = lamps.lose
+        self._restart = restart
         self._handlers: dict[str, Handler] = {
             "create_account": accounts.create,
             "show_account": lambda _, account: accounts.show(account),
@@ -343,9 +345,18 @@ class Api:
             return self._authentication.user_auth(exchange)
         if name == "lose_event":
             return self._lose(exchange)
+        if name == "restart":
+            return self._restarted(exchange)
         if exchange.account is None:
             raise not_found()
         return self._handlers[name](exchange, exchange.account)
+
+    def _restarted(self, exchange: Exchange) -> Result:
+        """POST /ringproof/restart, of which Kazoo has nothing: the SIP side restarts."""
+        if exchange.caller is None:
+            raise invalid_credentials()
+        self._restart(exchange.now)
+        return Result({})
 
     def _request_id(self, request: ApiRequest) -> str:
         own = self._runtime.hex(32)

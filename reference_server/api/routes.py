@@ -62,6 +62,7 @@ def routes(behaviour: Behaviour, version: Version) -> tuple[Route, ...]:
         *_documents((*account, "callflows"), "callflow"),
         *_documents((*account, "resources"), "resource"),
         Route(("ringproof", "lose"), {"POST": "lose_event"}),
+        Route(("ringproof", "restart"), {"POST": "restart"}),
     ]
     if version in behaviour.api.users:
         table += _users(behaviour, version, (*account, "users"))

@@ -90,6 +90,7 @@ WRONG: list[tuple[str, str, tuple[int, int], str, str]] = [
     ),
     ("lose", "lose: {of: dsk}", (9, 5), "unknown phone 'dsk'", "did you mean 'desk'?"),
     ("lose what", "lose: {of: desk, state: dead}", (9, 29), "'early', 'confirmed' or 'terminated'", ""),
+    ("restart", "restart: desk", (9, 14), "'server'", ""),
     ("forget", "forget: [desk, x]", (9, 5), "unknown phone 'x'", ""),
     # lamps
     (
@@ -219,8 +220,10 @@ WRONG_PHONES: list[tuple[str, tuple[int, int], str]] = [
     ("x: {trunk: a, device: {name: b}}", (4, 6), "a trunk is no device"),
     ("x: {trunk: a, device_of: y}\n  y:", (4, 6), "a trunk is no device"),
     ("x: {device_of: y}\n  y: {trunk: a}", (4, 18), "'y' has no device of its own"),
-    ("x: {device_of: y, extension: '1'}\n  y:", (4, 6), "the extension belongs to the phone whose device it is"),
-    ("x: {rings: 5s}", (4, 6), "`rings` says how long the extension rings: there is none"),
+    ("x: {device_of: y, extension: '1'}\n  y:", (4, 6), "extension and group belong to the phone whose device"),
+    ("x: {device_of: y, group: '1'}\n  y:", (4, 6), "extension and group belong to the phone whose device it is"),
+    ("x: {trunk: a, group: '1'}", (4, 6), "a trunk is no device"),
+    ("x: {rings: 5s}", (4, 6), "`rings` says how long the extension or group rings: there is none"),
     ("x: {on_call: maybe}", (4, 16), "'reject', 'ring', 'answer', 'ignore' or 'auto'"),
     ("x: {on_call: {how: answer, after: soon}}", (4, 37), "a duration such as"),
     ("x: {extension: 1001}", (4, 18), 'a text is wanted, not 1001: write "1001"'),
@@ -295,6 +298,21 @@ def test_what_is_right_is_said_shortly(tmp_path: Path, step: str, text: str) -> 
     [case] = cases(tmp_path, HEAD.format(PHONES) + f"  - {step}\n")
     assert case.steps[-1].text == text
     assert set(phones_of(case.steps[-1].step)) <= {"desk", "lobby", "watcher", "carrier"}
+
+
+def test_a_restart_is_for_a_server_of_its_own(tmp_path: Path) -> None:
+    text = HEAD.format(PHONES)
+    for step in ("restart: server", "parallel:\n    - restart: server"):
+        with pytest.raises(ScenarioError, match="say `isolation: server`"):
+            cases(tmp_path, f"{text}  - {step}\n")
+    [case] = cases(tmp_path, f"isolation: server\n{text}  - restart: server\n")
+    assert case.steps[-1].text == "restart server"
+
+
+def test_a_group_is_in_one_account(tmp_path: Path) -> None:
+    phones = 'ann: {group: "1009"}\n  bob: {group: "1009", account: other}'
+    with pytest.raises(ScenarioError, match="group 1009 are in several accounts"):
+        cases(tmp_path, HEAD.format(phones) + "  - wait: 1\n")
 
 
 def test_a_bare_off_is_a_state(tmp_path: Path) -> None:

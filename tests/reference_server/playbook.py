@@ -12,7 +12,7 @@ from phones.sip.digest import Challenge, answer
 from phones.sip.index import Message
 from phones.sip.message import Address, request, response
 from reference_server.behaviour import Behaviour
-from reference_server.effects import ApiReply, ApiRequest, SendMedia, SendSip
+from reference_server.effects import ApiReply, ApiRequest, CutConnections, SendMedia, SendSip
 from reference_server.faults import Fault
 from reference_server.profiles import PROFILES
 from reference_server.seed import SeedDevice
@@ -77,6 +77,7 @@ class Bench:
     replies: dict[int, tuple[float, ApiReply]] = field(default_factory=dict)
     media: list[tuple[float, SendMedia]] = field(default_factory=list)
     phones: dict[Address, Taker] = field(default_factory=dict)
+    cuts: int = 0
     _handle: int = 0
 
     def __post_init__(self) -> None:
@@ -94,6 +95,9 @@ class Bench:
                     continue
                 if isinstance(effect, SendMedia):
                     self.media.append((self.now, effect))
+                    continue
+                if isinstance(effect, CutConnections):
+                    self.cuts += 1
                     continue
                 assert isinstance(effect, SendSip)
                 message = Message.parse(effect.data)

@@ -539,14 +539,14 @@ def test_ones_own_number(rule: str, rings: int) -> None:
     assert len(a.invites) == rings
 
 
-@pytest.mark.parametrize(("rule", "port"), [("newest", 7001), ("previous", 7000)])
-def test_which_contact_rings(rule: str, port: int) -> None:
+@pytest.mark.parametrize(("rule", "ports"), [("newest", [7001]), ("previous", [7000]), ("all", [7000, 7001])])
+def test_which_contact_rings(rule: str, ports: list[int]) -> None:
     bench = Bench(changed(calls__recipient=rule))
     a, old = office(bench)
     new = desk(bench, 1, port=7001)
     a.call("1002")
     bench.run(0.1)
-    assert [phone.port for phone in (old, new) if phone.invites] == [port]
+    assert [phone.port for phone in (old, new) if phone.invites] == ports
 
 
 @pytest.mark.parametrize("progress", [180, 183])

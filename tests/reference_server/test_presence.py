@@ -78,6 +78,19 @@ def test_the_first_end_darkens_by_rule() -> None:
     assert watcher.news() == ["early", "early", "terminated"]
 
 
+def test_two_calls_under_one_call_id_by_rule() -> None:
+    scene = scene_with(presence__dialogs="shared")
+    watcher = scene.watching()
+    first = scene.leg(call_id="first").go(EARLY).go(CONFIRMED)
+    second = scene.leg(call_id="second").go(EARLY).go(CONFIRMED)
+    first.go(TERMINATED)
+    assert watcher.news() == ["early", "confirmed", "terminated"]
+    second.go(TERMINATED)
+    assert watcher.news() == []
+    scene.leg(call_id="third").go(EARLY).go(TERMINATED)
+    assert watcher.news() == ["early", "terminated"]
+
+
 def test_a_document_names_the_last_call_for_twenty_seconds() -> None:
     scene = Scene()
     scene.leg().go(EARLY).go(TERMINATED)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from phones.sip.index import Message
 from phones.sip.lamp import Lamp, LampState
-from phones.sip.message import request
+from phones.sip.message import request, response
 from reference_server import watchers
 from tests.reference_server.playbook import Bench, changed
 from tests.reference_server.watching import CONFIRMED, EARLY, TERMINATED, Scene, Watcher, version
@@ -365,6 +365,18 @@ def test_answers_that_do_not(status: int) -> None:
     watcher.answers = (status,)
     scene.leg().go(EARLY).go(CONFIRMED)
     assert watcher.news() == ["early", "confirmed"]
+
+
+@pytest.mark.parametrize(("slowest", "told"), [(None, 2), (2.0, 2), (0.5, 1)])
+def test_an_answer_that_comes_late(slowest: float | None, told: int) -> None:
+    scene = Scene(changed(subscribe__slowest_answer_s=slowest))
+    watcher = scene.watching()
+    watcher.answers = ()
+    leg = scene.leg().go(EARLY, run=1.0)
+    scene.receive(response(watcher.notifies[-1], 200), watcher.address)
+    watcher.answers = (200,)
+    leg.go(CONFIRMED)
+    assert len(watcher.notifies) == told
 
 
 @pytest.mark.parametrize("silent", [(), (408,)])
