@@ -156,6 +156,7 @@ def _disagreement(watch: Watch, first: Span, last: Span, behind: Span | None) ->
         for number in range(before.cseq + 1, min(notice.cseq, before.cseq + 100))
         if number not in watch.seen
     ]
+    missing += [number for number, t in watch.lacking.items() if number > first.notice.cseq and t <= end]
     return Disagreement(
         watch,
         first.start,
@@ -163,7 +164,7 @@ def _disagreement(watch: Watch, first: Span, last: Span, behind: Span | None) ->
         mended,
         first,
         tuple(wrong) or (first.notice,),
-        tuple(missing),
+        tuple(sorted(set(missing))),
     )
 
 

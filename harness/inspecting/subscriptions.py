@@ -31,6 +31,7 @@ SENT_AGAIN_S = 32.0
 _MOST_OPEN = 4096
 _MOST_SEEN = 128
 _MOST_PACKAGES = 100
+_MOST_LACKING = 1000
 _EXPIRES = re.compile(r";\s*expires\s*=\s*\"?([0-9]{1,10})", re.IGNORECASE)
 _ID = re.compile(r";\s*id\s*=\s*([^\s;,]+)", re.IGNORECASE)
 _HOST_PORT = re.compile(r"(?:sips?:)?(?:[^@]*@)?(\[[^\]]*\]|[^:;>?\s]+)(?::(\d+))?", re.IGNORECASE)
@@ -105,6 +106,8 @@ class Watch:
     refused: int = 0
     repeated: int = 0
     """Requests of this dialog that were sent more than once: something was lost."""
+    lacking: dict[int, float] = field(default_factory=dict)
+    """CSeq numbers of NOTIFYs that were answered and are not in the capture, and when that was."""
     over_t: float | None = None
     """When a response said that there is no such subscription."""
     replaced_t: float | None = None
@@ -313,9 +316,14 @@ class Subscriptions:
         tag = tag_of(message.get("to") or "")
         # a response has no Event: the dialog and CSeq have to do
         for watch in self._dialogs.get(message.call_id, ()):
-            notice = watch.seen.get(message.cseq, ("", sight.source, sight.target, None))[3]
-            if watch.tag == tag and notice is not None and not notice.answered:
-                notice.answered = message.status
+            if watch.tag != tag:
+                continue
+            if message.cseq in watch.seen:
+                notice = watch.seen[message.cseq][3]
+                if notice is not None and not notice.answered:
+                    notice.answered = message.status
+            elif message.cseq > watch.highest and len(watch.lacking) < _MOST_LACKING:
+                watch.lacking[message.cseq] = sight.t
 
 
 def _event_key(message: Message) -> str:
