@@ -53,14 +53,18 @@ def command(
       ringproof inspect office.pcap
       ringproof inspect office.pcap --html office.html --scenario office.scenario.yaml
       ringproof run office.scenario.yaml         the same order of events against the reference
+      tcpdump -i any -U -w - | ringproof inspect /dev/stdin       until Ctrl-C
 
     It reads UDP and TCP over IPv4 and IPv6, fragments, VLAN tags, Linux cooked captures, raw and
-    loopback captures. SIP in WebSockets is not read. Ctrl-C ends the reading and shows what was read.
+    loopback captures, and files that gzip has packed. SIP in WebSockets is not read. Ctrl-C ends the
+    reading and shows what was read.
 
     Exit code: 0 nothing is broken, 1 a law is broken, 2 interrupted, 4 not a capture.
     """
     from harness.inspecting.telling import document_fields, warnings_of
 
+    if html is not None and capture.exists() and not capture.is_file():
+        raise UsageError(f"--html needs a capture that can be read twice; {capture} is no file")
     found = _inspected(capture, keylog)
     if html is not None:
         from harness.inspecting.page import page

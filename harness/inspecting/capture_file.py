@@ -6,10 +6,12 @@ reads, steps over what makes no sense, and holds no more than one packet. Format
 
 from __future__ import annotations
 
+import gzip
 import struct
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import IO
+from io import BufferedIOBase
 
 LARGEST_PACKET = 262_144
 """Octets of a packet; every writer keeps below (MAXIMUM_SNAPLEN of libpcap)."""
@@ -46,7 +48,7 @@ class Frame:
     size: int
 
 
-def frames(file: IO[bytes], warn: Warn) -> Iterator[Frame]:
+def frames(file: BufferedIOBase, warn: Warn) -> Iterator[Frame]:
     """The packets of `file`, which is read once from front to back. Raises NoCapture when it is none.
 
     What is cut or damaged is told to `warn`, and what stands behind it is looked for.
@@ -64,16 +66,24 @@ def frames(file: IO[bytes], warn: Warn) -> Iterator[Frame]:
 class _Reader:
     """A file that can be looked into before it is taken."""
 
-    def __init__(self, file: IO[bytes], warn: Warn) -> None:
+    def __init__(self, file: BufferedIOBase, warn: Warn) -> None:
         self._file = file
         self.warn = warn
         self._ahead = b""
+        self._ended = False
         self.at = 0
 
     def peek(self, size: int) -> bytes:
         """The next `size` octets, fewer at the end, left where they are."""
-        if len(self._ahead) < size:
-            self._ahead += self._file.read(max(size - len(self._ahead), 65_536))
+        while len(self._ahead) < size and not self._ended:
+            try:
+                # what is there by now: behind a pipe more may take its time
+                more = self._file.read1(max(size - len(self._ahead), 65_536))
+            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+                self.warn(f"its compression is damaged: {error}")
+                more = b""
+            self._ended = not more
+            self._ahead += more
         return self._ahead[:size]
 
     def take(self, size: int) -> bytes:

@@ -36,8 +36,9 @@ def decrypted(capture: Path, keylog: Path, reading: Reading) -> Iterator[Sight]:
     with TemporaryFile() as said, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said) as running:
         assert running.stdout is not None
         try:
-            for frame in frames(running.stdout, _unheard):
-                yield from _messages(frame, reading)
+            with open(running.stdout.fileno(), "rb", closefd=False) as output:
+                for frame in frames(output, _unheard):
+                    yield from _messages(frame, reading)
         except NoCapture as error:
             running.wait()
             said.seek(0)

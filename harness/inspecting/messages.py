@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from io import BufferedIOBase
 from pathlib import Path
-from typing import IO
 
 from harness.inspecting.capture_file import Frame, frames
 from harness.inspecting.headers import End, Piece, Unpacker
@@ -62,20 +63,29 @@ class Reading:
 def sights(path: Path, reading: Reading, progress: Callable[[int], None] | None = None) -> Iterator[Sight]:
     """The messages of the capture at `path`; `reading` fills while they are taken, `progress` hears of octets read.
 
-    Raises NoCapture and OSError.
+    A file that gzip has packed is unpacked on the way. Raises NoCapture and OSError.
     """
+
+    def at() -> None:
+        if progress is not None:
+            progress(file.tell())
+
     with path.open("rb") as file:
-        yield from sights_in(file, reading, progress)
+        if file.peek(2)[:2] != b"\x1f\x8b":
+            yield from sights_in(file, reading, at)
+            return
+        with gzip.GzipFile(fileobj=file) as unpacked:
+            yield from sights_in(unpacked, reading, at)
 
 
-def sights_in(file: IO[bytes], reading: Reading, progress: Callable[[int], None] | None = None) -> Iterator[Sight]:
-    """The same for an open file."""
+def sights_in(file: BufferedIOBase, reading: Reading, progress: Callable[[], None] | None = None) -> Iterator[Sight]:
+    """The same for an open file; `progress` is called now and then."""
     unpacker = Unpacker(reading.warn)
     streams = Streams(reading.warn)
     for frame in frames(file, reading.warn):
         reading.saw(frame)
         if progress is not None and reading.packets % _PROGRESS_EVERY == 0:
-            progress(file.tell())
+            progress()
         piece = unpacker.unpack(frame)
         if piece is not None:
             yield from _seen(piece, (frame.number, frame.t), streams, reading)

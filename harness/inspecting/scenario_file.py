@@ -68,6 +68,7 @@ class _Script:
             f"# The order of events in {self._name}, by `ringproof inspect --scenario`. Times are seconds in the",
             "# capture. What is claimed is what the calls make true; a lamp that lies fails here.",
             *(f"# {line}" for line in self._broken()),
+            *self._left_out(),
             f"title: {json.dumps(f'What happened in {self._name}')}",
             f"clauses: [{clause}]",
             "phones:",
@@ -86,6 +87,11 @@ class _Script:
             broken, watch = each.broken, each.watch
             whose = f"lamp of {short(watch.presentity)} on {short(watch.watcher)}"
             yield one_line(f"{broken.law} in frame {broken.frames[0]}: {whose}: {broken.words}", 110)
+
+    def _left_out(self) -> Iterator[str]:
+        more = len(self._office.calls) - MOST_CALLS
+        if more > 0:
+            yield f"# {more} later calls are left out."
 
     def _phone(self, person: Person) -> str:
         device = [f"name: {json.dumps(one_line(person.user, 60))}"]

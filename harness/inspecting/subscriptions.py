@@ -27,6 +27,8 @@ MOST_NOTICES = 200_000
 """NOTIFYs that are remembered, of all subscriptions; later ones are counted only."""
 SENT_AGAIN_S = 32.0
 """How long a request may still be sent again (64*T1, RFC 3261 17.1.2.2)."""
+TWICE_S = 0.1
+"""What comes again sooner was captured twice, and not sent again: that takes T1, 0.5 s."""
 
 _MOST_OPEN = 4096
 _MOST_SEEN = 128
@@ -115,7 +117,7 @@ class Watch:
     stranger: bool = False
     """NOTIFYs of another notifier than the one that answered, or with tags that nobody subscribed with."""
     lamp: Lamp = field(default_factory=Lamp)
-    seen: dict[int, tuple[str, End, End, Notice | None]] = field(default_factory=dict)
+    seen: dict[int, tuple[str, End, End, Notice | None, float]] = field(default_factory=dict)
     highest: int = -1
     highest_t: float = 0.0
     version: int | None = None
@@ -159,7 +161,7 @@ class Subscriptions:
         if asked is not sight:
             again = (asked.source, asked.target, asked.message.branch) == (sight.source, sight.target, message.branch)
             for watch in watches:
-                watch.repeated += again
+                watch.repeated += again and sight.t - asked.t >= TWICE_S
         elif not watches:
             self._new(sight, tag, before=bool(tag_of(message.get("to") or "")))
 
@@ -258,12 +260,12 @@ class Subscriptions:
         if earlier is None:
             self._noticed(watch, sight)
             return
-        branch, source, target, notice = earlier
+        branch, source, target, notice, t = earlier
         if (source, target) != (sight.source, sight.target):
             if notice is not None:
                 notice.places = (*notice.places, *_places(sight))
         elif branch == message.branch:
-            watch.repeated += 1
+            watch.repeated += sight.t - t >= TWICE_S
         else:
             self._noticed(watch, sight, again=True)
 
@@ -305,7 +307,7 @@ class Subscriptions:
             watch.notices.append(notice)
         else:
             self.left_out += 1
-        watch.seen[message.cseq] = (message.branch, sight.source, sight.target, notice if kept else None)
+        watch.seen[message.cseq] = (message.branch, sight.source, sight.target, notice if kept else None, sight.t)
         if len(watch.seen) > _MOST_SEEN:
             del watch.seen[next(iter(watch.seen))]
 

@@ -1,5 +1,6 @@
 """Captures from real systems: a Kazoo edge with its back end played by hand, a plain Kamailio, a whole Kazoo 5.0."""
 
+import gzip
 import lzma
 from collections.abc import Callable
 from functools import cache
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.inspecting.inspection import Inspection
+from harness.inspecting.inspection import Inspection, inspect
 from harness.inspecting.telling import lamp_changes, seen_changes, state_of
 from tests.harness.inspecting.making import edited, inspected, laws
 
@@ -161,3 +162,29 @@ def test_damage_costs_what_it_hits() -> None:
         assert laws(found) == []
         assert 10 < found.reading.messages < 46
         assert len(found.reading.warnings) == 1
+
+
+def test_a_packed_capture_and_a_damaged_one(tmp_path: Path) -> None:
+    packed = gzip.compress(raw("plain-sipp.pcap"))
+    path = tmp_path / "plain.pcap.gz"
+    path.write_bytes(packed)
+    found = inspect(path)
+    assert (found.reading.messages, found.reading.warnings) == (46, [])
+    for damaged in (packed[:-2000], packed[:3000] + b"damage" + packed[3006:]):
+        path.write_bytes(damaged)
+        found = inspect(path)
+        assert 0 < found.reading.messages < 46
+        assert found.reading.warnings[0].startswith("its compression is damaged: ")
+
+
+def test_what_is_captured_twice_was_not_sent_twice() -> None:
+    """Two interfaces of one machine see one packet."""
+    data = edited(raw("plain-sipp.pcap"), {41: lies(b"confirmed")})
+    parts, at = [data[:24]], 24
+    while at < len(data):
+        end = at + 16 + int.from_bytes(data[at + 8 : at + 12], "little")
+        parts += [data[at:end]] * 2
+        at = end
+    found = inspected(b"".join(parts))
+    assert (found.reading.messages, laws(found)) == (92, [("LAW-01", 81)])
+    assert [len(watch.notices) for watch in found.watches] == [4]
