@@ -59,8 +59,8 @@ class Leg:
     ever_answered: bool = False
     ended_by: str = ""
     """Who ended it: caller, callee, cancel, or refused; '' while it goes on."""
-    last_t: float = 0.0
-    last_frame: int = 0
+    alive_t: float = 0.0
+    """Until when both sides are known to have it: whose BYE is answered 481 was alone with it before."""
     users: set[str] = field(default_factory=set)
     """User parts of all that it was addressed to, besides the caller's."""
     targets: set[End] = field(default_factory=set)
@@ -106,7 +106,8 @@ class Calls:
             leg = self._first(sight, from_tag, to_tag)
             if leg is None:
                 return
-        leg.last_t, leg.last_frame = sight.t, sight.frame
+        if message.method != "BYE" or 200 <= message.status < 300:
+            leg.alive_t = sight.t
         if not leg.before:
             self._follow(leg, sight, from_tag, to_tag)
         elif message.method == "BYE":

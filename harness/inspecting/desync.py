@@ -144,7 +144,7 @@ def _disagreement(watch: Watch, first: Span, last: Span, behind: Span | None) ->
     mended = behind is not None and behind.notice is not last.notice and behind.lamp in (behind.allowed or ())
     end = last.end
     if last.less and not mended:
-        end = min(end, max((tie.leg.last_t for tie in last.ties), default=end))
+        end = min(end, max((tie.leg.alive_t for tie in last.ties), default=end))
     end = max(end, first.start)
     notices = [notice for notice in watch.notices if notice.counts]
     at = notices.index(first.notice)

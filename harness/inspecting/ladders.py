@@ -108,7 +108,7 @@ def excerpt_of(found: Inspection, finding: Finding) -> Excerpt:
     t = finding.broken.t
     legs = [tie.leg for tie in found.ties(finding.watch)]
     near = {
-        leg.call_id for leg in legs if leg.changes and leg.changes[0].t <= t + AROUND_S and leg.last_t >= t - AROUND_S
+        leg.call_id for leg in legs if leg.changes and leg.changes[0].t <= t + AROUND_S and leg.alive_t >= t - AROUND_S
     }
     return Excerpt(found, {finding.watch.call_id, *near}, t - AROUND_S, t + AROUND_S, finding.broken.frames)
 

@@ -63,7 +63,7 @@ class Tie:
 
     def _is_stale(self, state: LegState, t: float) -> bool:
         """Whether nothing was heard for so long that it may be over."""
-        silent = t - self.leg.last_t
+        silent = t - self.leg.alive_t
         patience = {LegState.CALLING: NO_ANSWER_S, LegState.RINGING: RINGING_S}.get(state)
         return patience is not None and silent > patience
 

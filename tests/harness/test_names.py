@@ -39,9 +39,7 @@ def found(book: Book, host: str, port: int | None, transport: Transport, seed: i
     return all_found(book, host, port, transport, seed)[0]
 
 
-def all_found(
-    book: Resolver, host: str, port: int | None, transport: Transport, seed: int = 1
-) -> tuple[Address, ...]:
+def all_found(book: Resolver, host: str, port: int | None, transport: Transport, seed: int = 1) -> tuple[Address, ...]:
     return asyncio.run(locate(host, port, transport, book, random.Random(seed)))
 
 

@@ -99,6 +99,19 @@ def test_a_call_whose_end_is_not_in_the_capture_is_not_held_against_the_lamp() -
     assert laws(story.found()) == []
 
 
+def test_a_call_that_one_side_has_forgotten_is_not_held_against_the_lamp() -> None:
+    """A server that has restarted knows nothing of the call, which the phone keeps until its BYE is answered 481."""
+    for status, broken in (("481 Call Does Not Exist", []), ("200 OK", ["LAW-01"])):
+        story, watcher, call = watched()
+        talks(story, watcher, call)
+        watcher.notify("terminated", "idle")
+        story.wait(60)
+        call.cseq += 1
+        call.ask("BYE", answered=True)
+        call.answer(status, "BYE")
+        assert [law for law, _ in laws(story.found())] == broken
+
+
 def test_what_is_mended_in_time_is_the_way_of_the_message() -> None:
     story, watcher, call = watched()
     rings(story, watcher, call)
