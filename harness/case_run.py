@@ -24,7 +24,7 @@ from harness.matchers import ABSENT, look_up, show
 from harness.meddling import meddle
 from harness.model import Step
 from harness.personality import personality_of
-from harness.phone_steps import PhoneSteps, policy_of
+from harness.phone_steps import PhoneSteps
 from harness.ports import ApiAnswer, ApiFailure
 from harness.recorder import CaseRecorder, RunRecorder
 from harness.request_parts import body_of, reply_spec
@@ -293,11 +293,11 @@ class CaseRun:
             transport=transport,
             personality=kind,
         )
-        if spec.on_call is not None:
-            running.calls_policy = policy_of(spec.on_call)
         at_work = PhoneAtWork(running, device, is_trunk=spec.trunk is not None)
         self._phones[name] = at_work
         self._introduce(name)
+        if spec.on_call is not None:
+            running.calls_policy = self._phone_steps.policy_of(name, spec.on_call)
         if spec.trunk is not None:
             await self._tenancy.create_trunk(device.account, running.phone.local, spec.trunk)
         elif spec.extension is not None:

@@ -17,14 +17,12 @@ from harness.errors import Position, ScenarioError, ScenarioErrors, UsageError
 from harness.model import Step
 from harness.personality import personality_of
 from harness.scenario import Scenario, set_up_order
-from harness.step_facts import clauses_of, closing_claim, phones_of
+from harness.step_facts import clauses_of, closing_claim, dialled_by, phones_of
 from harness.steps import (
     VERBS,
-    Call,
     Control,
     Create,
     Expire,
-    Load,
     Lose,
     Move,
     Parallel,
@@ -300,10 +298,10 @@ def _check_names(at: StepAt, scenario: Scenario, document: Document) -> None:
         raise ScenarioError(
             f"no fence can close the lamp of {at.step.of} on itself: it would light it", at.position, "say `becomes`"
         )
-    target = at.step.calling.to if isinstance(at.step, Call) else at.step.load.to if isinstance(at.step, Load) else ""
-    if re.fullmatch(r"[a-z][a-z0-9_]*", target) and target not in scenario.phones:
-        hint = did_you_mean(target, scenario.phones) or "a phone, a number, or a sip: URI"
-        raise ScenarioError(f"unknown phone {target!r}", at.position, hint)
+    for target in dialled_by(at.step):
+        if re.fullmatch(r"[a-z][a-z0-9_]*", target) and target not in scenario.phones:
+            hint = did_you_mean(target, scenario.phones) or "a phone, a number, or a sip: URI"
+            raise ScenarioError(f"unknown phone {target!r}", at.position, hint)
     if isinstance(at.step, Request):
         method, _, path = at.step.request.partition(" ")
         if not method.isalpha() or not method.isupper() or not path.strip():

@@ -11,7 +11,7 @@ import phones
 from harness.errors import UsageError
 from harness.model import Duration, Strict
 from harness.yaml_file import load, validated
-from phones.personality import ORDINARY, Hint, Personality, Reboots
+from phones.personality import ORDINARY, Hint, Personality, Reboots, Reliable
 
 SHIPPED = Path(phones.__file__).parent / "personalities"
 
@@ -29,6 +29,9 @@ class PersonalityFile(Strict):
     expires: int = Field(ORDINARY.expires, ge=1, le=7 * 24 * 3600, description="seconds that it registers for")
     auto_answer: list[Hint] = Field(
         default_factory=lambda: list(Hint), description="which hints make it answer by itself, where `on_call: auto`"
+    )
+    reliable: Reliable = Field(
+        ORDINARY.reliable, description="what it makes of reliable provisional answers (100rel, PRACK)"
     )
     codecs: list[int] = Field(
         default_factory=lambda: list(ORDINARY.codecs), min_length=1, description="RTP payload types that it offers"
@@ -58,6 +61,7 @@ class PersonalityFile(Strict):
             hints=frozenset(self.auto_answer),
             codecs=tuple(self.codecs),
             outbound=self.outbound,
+            reliable=self.reliable,
         )
 
 

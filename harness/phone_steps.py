@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from harness import templates
 from harness.accounts import CannotPrepare
@@ -19,12 +19,15 @@ from harness.steps import (
     Cancel,
     Forget,
     HangUp,
+    Hold,
     Misses,
     Network,
     Networking,
     OnCall,
+    Redirect,
     Reject,
     Responds,
+    Resume,
     Subscribe,
     Unsubscribe,
 )
@@ -86,13 +89,18 @@ class PhoneSteps:
         elif isinstance(step, Reject):
             wanted = step.reject if isinstance(step.reject, Answering) else Answering(phone=step.reject, status=486)
             await together(self._reject(at, name, wanted.status) for name in wanted.phone)
+        elif isinstance(step, Redirect):
+            await together(self._redirect(at, name, step.redirect.to) for name in step.redirect.phone)
+        elif isinstance(step, Hold | Resume):
+            held, by = isinstance(step, Hold), step.holding.by
+            await together(self._hold(at, name, held, by) for name in step.holding.phone)
         elif isinstance(step, HangUp):
             await together(self._end(at, name, "hang_up") for name in step.hang_up)
         elif isinstance(step, Cancel):
             await together(self._end(at, name, "cancel") for name in step.cancel)
         elif isinstance(step, OnCall):
             for name in step.on_call.phone:
-                self._phones[name].running.calls_policy = policy_of(step.on_call)
+                self._phones[name].running.calls_policy = self.policy_of(name, step.on_call)
         elif isinstance(step, Misses):
             missing = step.missing
             for name in missing.phone:
@@ -194,17 +202,26 @@ class PhoneSteps:
         wanted = step.calling
         variables = self._variables()
         caller = self._phones[wanted.from_]
-        target = str(templates.fill(wanted.to, variables))
-        if wanted.to in self._phones:
-            target = self._phones[wanted.to].number
-        if not target.lower().startswith(("sip:", "sips:")):
-            realm = format_address(caller.running.phone.edge) if caller.is_trunk else caller.device.identity.realm
-            target = f"sip:{target}@{realm}"
+        target = self._target(wanted.from_, wanted.to)
         shown = None if wanted.as_ is None else str(templates.fill(wanted.as_, variables))
         try:
             caller.running.call(target, caller=shown)
         except SipSyntaxError as error:
             raise CannotPrepare(f"step {at.number}: {target!r} cannot be called: {error}") from error
+
+    def _target(self, name: str, to: str) -> str:
+        """The SIP URI that a phone dials: of a phone, a number, a URI, or a template of one of these."""
+        caller = self._phones[name]
+        target = self._phones[to].number if to in self._phones else str(templates.fill(to, self._variables()))
+        if target.lower().startswith(("sip:", "sips:")):
+            return target
+        realm = format_address(caller.running.phone.edge) if caller.is_trunk else caller.device.identity.realm
+        return f"sip:{target}@{realm}"
+
+    def policy_of(self, name: str, wanted: Any) -> CallPolicy:
+        """What a scenario says of the calls of a phone, as the phone takes it."""
+        to = tuple(self._target(name, each) for each in wanted.to)
+        return CallPolicy(how=wanted.how, status=wanted.status, after=wanted.after, to=to)
 
     async def _is(self, name: str, state: str) -> bool:
         judge = self._recorder.judge
@@ -223,6 +240,21 @@ class PhoneSteps:
             raise CannotPrepare(f"step {at.number}: no call rings at {name}")
         self._phones[name].running.reject(status)
         await self._is(name, "idle")
+
+    async def _redirect(self, at: StepAt, name: str, to: list[str]) -> None:
+        if not await self._is(name, "ringing"):
+            raise CannotPrepare(f"step {at.number}: no call rings at {name}")
+        self._phones[name].running.redirect(*(self._target(name, each) for each in to))
+        await self._is(name, "idle")
+
+    async def _hold(self, at: StepAt, name: str, held: bool, by: Literal["INVITE", "UPDATE"]) -> None:
+        running = self._phones[name].running
+        try:
+            running.hold(held=held, by=by)
+        except NoSuchCall as error:
+            raise CannotPrepare(f"step {at.number}: {name}: {error}") from error
+        deadline = self._recorder.now + _CALL_TIMEOUT_S
+        await self._recorder.until(lambda: not running.phone.calls.changing, lambda: deadline)
 
     async def _end(self, at: StepAt, name: str, how: str) -> None:
         running = self._phones[name].running
@@ -251,8 +283,3 @@ def _impair(running: RunningPhone, wanted: Networking) -> None:
     else:
         what = (wanted.does, wanted.way, wanted.what or "", wanted.count, wanted.seconds, wanted.event)
         running.impair(Impairment(*what))
-
-
-def policy_of(wanted: Any) -> CallPolicy:
-    """What a scenario says of calls, as a phone takes it."""
-    return CallPolicy(how=wanted.how, status=wanted.status, after=wanted.after)

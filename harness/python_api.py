@@ -28,14 +28,17 @@ from harness.steps import (
     Control,
     Forget,
     HangUp,
+    Hold,
     Mark,
     Misses,
     Move,
     Network,
     OnCall,
+    Redirect,
     Register,
     Reject,
     Request,
+    Resume,
     Subscribe,
     Unregister,
     Unsubscribe,
@@ -364,12 +367,33 @@ class Phone:
         __tracebackhide__ = True
         self._conversing.step(Cancel, {"cancel": self.name})
 
+    def redirect(self, *to: Phone | str) -> None:
+        """Send the caller that rings to phones, numbers or sip: URIs."""
+        __tracebackhide__ = True
+        self._conversing.step(Redirect, {"redirect": {"phone": self.name, "to": [_named(each) for each in to]}})
+
+    def hold(self, by: Literal["INVITE", "UPDATE"] = "INVITE") -> None:
+        """Hold the call that it is in, and wait for what comes of that."""
+        __tracebackhide__ = True
+        self._conversing.step(Hold, {"hold": {"phone": self.name, "by": by}})
+
+    def resume(self, by: Literal["INVITE", "UPDATE"] = "INVITE") -> None:
+        """Take up the call again that it holds."""
+        __tracebackhide__ = True
+        self._conversing.step(Resume, {"resume": {"phone": self.name, "by": by}})
+
     def on_call(
-        self, how: Literal["reject", "ring", "answer", "ignore", "auto"], *, status: int = 486, after: float = 0.0
+        self,
+        how: Literal["reject", "ring", "answer", "ignore", "auto", "redirect"],
+        *,
+        status: int = 486,
+        after: float = 0.0,
+        to: Phone | str | None = None,
     ) -> None:
-        """What it does with calls from now on."""
+        """What it does with calls from now on; `to`: where it redirects them."""
         __tracebackhide__ = True
         raw = {"phone": self.name, "how": how, "status": status, "after": after}
+        raw |= {} if to is None else {"to": _named(to)}
         self._conversing.step(OnCall, {"on_call": raw})
 
     def miss(self, method: str = "NOTIFY", count: int = 1) -> None:

@@ -7,15 +7,18 @@ from harness.model import Step
 from harness.steps import (
     Answering,
     Call,
+    Hold,
     Load,
     Misses,
     Network,
     OnCall,
+    Redirect,
     Register,
     Registering,
     Reject,
     Reset,
     Responds,
+    Resume,
     Send,
     Subscribe,
     Sync,
@@ -61,13 +64,26 @@ def phones_of(step: Step) -> list[str]:
         return [step.reset]
     if isinstance(step, Reject):
         return step.reject.phone if isinstance(step.reject, Answering) else step.reject
+    if isinstance(step, Hold | Resume):
+        return step.holding.phone
     if isinstance(step, Misses):
         return step.missing.phone
     value = getattr(step, step.VERB, None)
-    if isinstance(step, Send | Subscribe | Unsubscribe | OnCall | Responds | Network):
+    if isinstance(step, Send | Subscribe | Unsubscribe | OnCall | Redirect | Responds | Network):
         phone = getattr(value, "phone", [])
         return [phone] if isinstance(phone, str) else list(phone)
     return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+
+
+def dialled_by(step: Step) -> list[str]:
+    """What a step dials or has others dial: phones, numbers, URIs."""
+    if isinstance(step, Call):
+        return [step.calling.to]
+    if isinstance(step, Load):
+        return [step.load.to]
+    if isinstance(step, Redirect):
+        return step.redirect.to
+    return step.on_call.to if isinstance(step, OnCall) else []
 
 
 def clauses_of(step: Step) -> list[str]:

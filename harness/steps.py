@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
@@ -94,16 +94,37 @@ class Answering(Strict):
     status: int = Field(486, ge=300, le=699)
 
 
+class Redirecting(Strict):
+    """`redirect`: 302."""
+
+    phone: OneOrMore = Field(description="phones, by name")
+    to: OneOrMore = Field(description="where the caller is sent: phones, numbers or sip: URIs")
+
+
+class Holding(Strict):
+    """`hold` and `resume` with more to say."""
+
+    phone: OneOrMore = Field(description="phones, by name")
+    by: Literal["INVITE", "UPDATE"] = Field("INVITE", description="the request that offers the session anew")
+
+
 class CallPolicy(Strict):
     """What a phone does with calls by itself."""
 
-    how: Literal["reject", "ring", "answer", "ignore", "auto"] = Field(
+    how: Literal["reject", "ring", "answer", "ignore", "auto", "redirect"] = Field(
         "ring",
         description="reject; ring and wait for a step; answer; ignore: not even ring; auto: answer where the call asks "
-        "for it, ring otherwise",
+        "for it, ring otherwise; redirect: 302",
     )
     status: int = Field(486, ge=300, le=699, description="of `reject`")
     after: Duration = Field(0.0, description="how long `answer` rings before")
+    to: OneOrMore = Field(default_factory=list, description="of `redirect`: phones, numbers or sip: URIs")
+
+    @model_validator(mode="after")
+    def _somewhere(self) -> Self:
+        if (self.how == "redirect") != bool(self.to):
+            raise ValueError("a call is redirected `to` somebody, and no other is")
+        return self
 
 
 class Handling(CallPolicy):
@@ -288,6 +309,37 @@ class Reject(Step):
     reject: OneOrMore | Answering
 
 
+class Redirect(Step):
+    """Phones send the caller that rings at them somewhere else."""
+
+    VERB = "redirect"
+    redirect: Redirecting
+
+
+class Hold(Step):
+    """Phones hold the call that they are in: they do not hear the other side any more."""
+
+    VERB = "hold"
+    hold: OneOrMore | Holding
+
+    @property
+    def holding(self) -> Holding:
+        """Who holds and how, however it was written."""
+        return self.hold if isinstance(self.hold, Holding) else Holding.model_validate({"phone": self.hold})
+
+
+class Resume(Step):
+    """Phones take up the call again that they hold."""
+
+    VERB = "resume"
+    resume: OneOrMore | Holding
+
+    @property
+    def holding(self) -> Holding:
+        """Who and how, however it was written."""
+        return self.resume if isinstance(self.resume, Holding) else Holding.model_validate({"phone": self.resume})
+
+
 class HangUp(Step):
     """Phones end the call that they are in."""
 
@@ -460,6 +512,9 @@ _STEPS: tuple[type[Step], ...] = (
     Call,
     Answer,
     Reject,
+    Redirect,
+    Hold,
+    Resume,
     HangUp,
     Cancel,
     OnCall,
@@ -509,6 +564,9 @@ AnyStep = Annotated[
     | Annotated[Call, Tag("call")]
     | Annotated[Answer, Tag("answer")]
     | Annotated[Reject, Tag("reject")]
+    | Annotated[Redirect, Tag("redirect")]
+    | Annotated[Hold, Tag("hold")]
+    | Annotated[Resume, Tag("resume")]
     | Annotated[HangUp, Tag("hang_up")]
     | Annotated[Cancel, Tag("cancel")]
     | Annotated[OnCall, Tag("on_call")]

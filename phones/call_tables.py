@@ -11,34 +11,34 @@ OUTGOING = Table(
     initial="calling",
     final="over",
     events=(
-        "trying", "ringing", "challenge", "accepted", "accepted again", "forked", "failed", "timeout",
-        "hang up", "BYE", "BYE done", "INVITE", "ACK", "no ACK", "lose", "timer cancel", "timer linger",
+        "trying", "ringing", "again", "accepted", "accepted again", "forked", "failed", "timeout",
+        "hang up", "BYE", "BYE done", "INVITE", "UPDATE", "ACK", "no ACK", "lose", "timer cancel", "timer linger",
     ),
     rules={
         ("calling", "trying"): Rule("proceeding"),
         ("calling", "ringing"): Rule("ringing", ("report ringing",)),
-        ("calling", "challenge"): Rule("calling", ("send INVITE",)),
+        ("calling", "again"): Rule("calling", ("send INVITE",)),
         ("calling", "accepted"): Rule("talking", ("send ACK", "report talking")),
         ("calling", "failed"): Rule("over", ("report ended",)),
         ("calling", "timeout"): Rule("over", ("report ended",)),
         # a CANCEL may overtake an INVITE that nobody has answered yet, so it waits (RFC 3261 9.1)
         ("calling", "hang up"): Rule("doomed"),
         ("proceeding", "ringing"): Rule("ringing", ("report ringing",)),
-        ("proceeding", "challenge"): Rule("calling", ("send INVITE",)),
+        ("proceeding", "again"): Rule("calling", ("send INVITE",)),
         ("proceeding", "accepted"): Rule("talking", ("send ACK", "report talking")),
         ("proceeding", "failed"): Rule("over", ("report ended",)),
         ("proceeding", "hang up"): Rule("cancelling", ("send CANCEL",), start=("cancel",)),
-        ("ringing", "challenge"): Rule("calling", ("send INVITE",)),
+        ("ringing", "again"): Rule("calling", ("send INVITE",)),
         ("ringing", "accepted"): Rule("talking", ("send ACK", "report talking")),
         ("ringing", "failed"): Rule("over", ("report ended",)),
         ("ringing", "hang up"): Rule("cancelling", ("send CANCEL",), start=("cancel",)),
         ("doomed", "trying"): Rule("cancelling", ("send CANCEL",), start=("cancel",)),
         ("doomed", "ringing"): Rule("cancelling", ("send CANCEL",), start=("cancel",)),
-        ("doomed", "challenge"): Rule("over", ("report ended",)),
+        ("doomed", "again"): Rule("over", ("report ended",)),
         ("doomed", "accepted"): Rule("leaving", ("send ACK", *_HANG_UP), start=("linger",)),
         ("doomed", "failed"): Rule("over", ("report ended",)),
         ("doomed", "timeout"): Rule("over", ("report ended",)),
-        ("cancelling", "challenge"): Rule("over", ("report ended",)),
+        ("cancelling", "again"): Rule("over", ("report ended",)),
         # the CANCEL came too late
         ("cancelling", "accepted"): Rule("leaving", ("send ACK", *_HANG_UP), start=("linger",), stop=("cancel",)),
         ("cancelling", "failed"): Rule("over", ("report ended",)),
@@ -49,6 +49,8 @@ OUTGOING = Table(
         ("talking", "BYE"): Rule("left", ("accept BYE", "report ended"), start=("linger",)),
         ("talking", "INVITE"): Rule("talking", ("accept INVITE",)),
         ("talking", "no ACK"): Rule("leaving", _HANG_UP, start=("linger",)),
+        **{(state, "UPDATE"): Rule(state, ("accept UPDATE",)) for state in ("ringing", "cancelling", "talking")},
+        **{(state, "UPDATE"): Rule(state, ("refuse",)) for state in ("leaving", "left")},
         ("leaving", "accepted again"): Rule("leaving", ("repeat ACK",)),
         ("leaving", "forked"): Rule("leaving", ("refuse fork",)),
         ("leaving", "BYE"): Rule("leaving", ("accept BYE",)),
@@ -73,6 +75,8 @@ OUTGOING = Table(
             for state in ("calling", "proceeding", "ringing", "doomed", "cancelling")
             for event in ("accepted again", "forked", "BYE", "BYE done", "INVITE", "ACK", "no ACK", "timer linger")
         ),
+        # there is no early dialog yet that it could be in
+        *((state, "UPDATE") for state in ("calling", "proceeding", "doomed")),
         *((state, "timer cancel") for state in ("calling", "proceeding", "ringing", "doomed")),
         ("proceeding", "trying"),
         ("ringing", "trying"),
@@ -86,7 +90,7 @@ OUTGOING = Table(
         *(
             (state, event)
             for state in ("talking", "leaving", "left")
-            for event in ("trying", "ringing", "challenge", "accepted", "failed", "timeout", "ACK", "timer cancel")
+            for event in ("trying", "ringing", "again", "accepted", "failed", "timeout", "ACK", "timer cancel")
         ),
         ("talking", "BYE done"),
         ("talking", "timer linger"),
@@ -98,8 +102,9 @@ OUTGOING = Table(
     ],
 )  # fmt: skip
 """`trying` is a 100, `ringing` any other provisional; `accepted` the first 2xx, `accepted again` a repetition of it,
-`forked` a 2xx of another dialog; `challenge` a 401 or 407 that may be answered, `failed` every other final answer.
-`INVITE` is one within the call, `ACK` and `no ACK` are about our answer to that; `lose` is a loss of power or address.
+`forked` a 2xx of another dialog; `again` a 401 or 407 that may be answered, or
+one after which another target is tried; `failed` every other final answer. `INVITE` and `UPDATE` are within the call,
+`ACK` and `no ACK` are about our answer to that; `lose` is a loss of power or address.
 """
 
 INCOMING = Table(
@@ -107,8 +112,8 @@ INCOMING = Table(
     initial="offered",
     final="over",
     events=(
-        "ring", "ring a while", "ignore", "answer", "reject", "hang up", "CANCEL", "BYE", "BYE done", "INVITE", "ACK",
-        "no ACK", "lose", "timer answer",
+        "ring", "ring a while", "ignore", "answer", "reject", "hang up", "CANCEL", "BYE", "BYE done", "INVITE",
+        "UPDATE", "ACK", "no ACK", "lose", "timer answer",
     ),
     rules={
         ("offered", "ring"): Rule("ringing", ("send 180", "report ringing")),
@@ -146,15 +151,18 @@ INCOMING = Table(
                 (state, "CANCEL"): Rule("over", ("send 487", "report ended")),
                 (state, "BYE"): Rule("over", ("accept BYE", "send 487", "report ended")),
                 (state, "INVITE"): Rule(state, ("delay",)),
+                (state, "UPDATE"): Rule(state, ("accept UPDATE",)),
             }.items()
         },
+        **{(state, "UPDATE"): Rule(state, ("accept UPDATE",)) for state in ("accepted", "talking")},
+        **{(state, "UPDATE"): Rule(state, ("refuse",)) for state in ("closing", "leaving")},
         **{
             (state, "lose"): Rule("over", ("report ended",))
             for state in ("offered", "ringing", "ignored", "accepted", "closing", "talking")
         },
     },
     ignored=[
-        *(("offered", event) for event in ("answer", "hang up", "CANCEL", "BYE", "INVITE")),
+        *(("offered", event) for event in ("answer", "hang up", "CANCEL", "BYE", "INVITE", "UPDATE")),
         *((state, event) for state in ("offered", "ringing", "ignored") for event in ("ACK", "no ACK", "BYE done")),
         *((state, "timer answer") for state in ("offered", "ignored", "accepted", "closing", "talking", "leaving")),
         ("ringing", "ring"),

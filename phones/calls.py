@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from phones.call import Call, Voice
+from phones.call import Call
+from phones.changing import By
 from phones.effects import Called
 from phones.line import SDP, Line
 from phones.personality import ORDINARY, Hint
+from phones.session import Voice, readable
 from phones.sip import sdp
 from phones.sip.dialog import Dialog, tag_of, user_of
 from phones.sip.index import Message, SipSyntaxError
@@ -26,6 +27,9 @@ _UNANSWERED = ("ringing", "ignored")
 _CALLING = ("calling", "proceeding", "ringing")
 
 
+MOVED = 302
+
+
 class NoSuchCall(Exception):
     """The phone has no call that this could be done to."""
 
@@ -35,16 +39,20 @@ class CallPolicy:
     """What a phone does with an incoming call.
 
     reject: at once, with `status`; ring: 180, and wait for a decision; answer: after `after` seconds of ringing;
-    ignore: nothing but 100; auto: answer where the INVITE hints at that, else ring.
+    ignore: nothing but 100; auto: answer where the INVITE hints at that, else ring; redirect: send the caller to the
+    SIP URIs `to` instead, at once, with 302.
     """
 
-    how: Literal["reject", "ring", "answer", "ignore", "auto"] = "reject"
+    how: Literal["reject", "ring", "answer", "ignore", "auto", "redirect"] = "reject"
     status: int = 486
     after: float = 0.0
+    to: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 300 <= self.status <= 699:
             raise ValueError(f"a call is not rejected with {self.status}")
+        if (self.how == "redirect") != bool(self.to):
+            raise ValueError("a call is redirected to somebody, and nothing else is")
 
 
 def auto_answer(invite: Message, hints: frozenset[Hint] = ORDINARY.hints) -> float | None:
@@ -58,6 +66,10 @@ def auto_answer(invite: Message, hints: frozenset[Hint] = ORDINARY.hints) -> flo
             return float(match[1])
     alerted = Hint.ALERT_INFO in hints and any("intercom" in value.lower() for value in invite.all("alert-info"))
     return 0.0 if alerted or (Hint.URI in hints and _INTERCOM.search(invite.uri)) else None
+
+
+def _contacts(to: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple(("Contact", f"<{uri}>") for uri in to)
 
 
 class Calls:
@@ -104,6 +116,20 @@ class Calls:
         self._newest("in", _UNANSWERED, "to reject").reject(status, now)
         self._sweep()
 
+    def redirect(self, to: Sequence[str], now: float) -> None:
+        """Send the caller of the newest call that waits for an answer to the SIP URIs `to` instead."""
+        policy = CallPolicy("redirect", to=tuple(to))
+        self._newest("in", _UNANSWERED, "to redirect").reject(MOVED, now, _contacts(policy.to))
+        self._sweep()
+
+    def hold(self, now: float, *, held: bool = True, by: By = "INVITE") -> None:
+        """Offer the newest call that is up another session: hear the other side no more, or again.
+
+        With an UPDATE that may be a call that rings, where the offer of its INVITE was answered reliably.
+        """
+        if not any(call.change(by, now, held=held) for call in reversed(self._calls)):
+            raise NoSuchCall("no call whose session can be changed now")
+
     def cancel(self, now: float) -> None:
         """Give up the newest call that nobody has answered yet."""
         self._newest("out", _CALLING, "to cancel").fire("hang up", now, "cancelled")
@@ -131,6 +157,11 @@ class Calls:
             elif state in ("accepted", "talking") or (call.direction == "out" and state in _CALLING):
                 call.fire("hang up", now, "cancelled" if state in _CALLING else "hung up")
         self._sweep()
+
+    @property
+    def changing(self) -> bool:
+        """Whether a change of a session is on its way, or waits to be tried again."""
+        return any(call.changing for call in self._calls)
 
     @property
     def idle(self) -> bool:
@@ -169,6 +200,8 @@ class Calls:
             self._line.respond(incoming, 482, now)
         elif self.policy.how == "reject":
             self._turn_away(incoming, self.policy.status, now, silent=forget)
+        elif self.policy.how == "redirect":
+            self._turn_away(incoming, MOVED, now, silent=forget, headers=_contacts(self.policy.to))
         elif sum(call.direction == "in" for call in self._calls) >= _MOST_CALLS:
             self._turn_away(incoming, 486, now, silent=forget)
         else:
@@ -197,8 +230,7 @@ class Calls:
             return
         theirs: sdp.Session | None = None
         if message.body:
-            with suppress(sdp.SdpError):
-                theirs = sdp.parse(message.body)
+            theirs = readable(message.body)
             if theirs is None or sdp.answer(theirs, *voice.address, session_id=0) is None:
                 self._turn_away(incoming, 488, now, silent=forget)
                 return
@@ -227,14 +259,14 @@ class Calls:
 
     def _find(self, message: Message) -> Call | None:
         """The call that a request is in."""
-        return next((call for call in self._calls if call.dialog is not None and call.dialog.matches(message)), None)
+        return next((call for call in self._calls if call.dialog_of(message) is not None), None)
 
     def has(self, message: Message) -> bool:
         """Whether a request is in one of the calls."""
         return self._find(message) is not None
 
-    def bye(self, incoming: Incoming, now: float, *, forget: bool) -> None:
-        """Answer a BYE."""
+    def within(self, incoming: Incoming, now: float, *, forget: bool) -> None:
+        """Answer a BYE, PRACK or UPDATE."""
         self._in_dialog(incoming, now, forget)
         self._sweep()
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Literal, TypeVar
 
 from phones.calls import CallPolicy
+from phones.changing import By
 from phones.effects import (
     Called,
     Changed,
@@ -346,6 +347,14 @@ class RunningPhone:
     def reject(self, status: int = 486) -> None:
         """Reject the call that waits for an answer."""
         self._about_calls(lambda now: self.phone.calls.reject(status, now))
+
+    def redirect(self, *to: str) -> None:
+        """Send the caller of the call that waits for an answer to other SIP URIs."""
+        self._about_calls(lambda now: self.phone.calls.redirect(to, now))
+
+    def hold(self, *, held: bool = True, by: By = "INVITE") -> None:
+        """Hear the other side of the call that is up no more, or again; by re-INVITE or UPDATE."""
+        self._about_calls(lambda now: self.phone.calls.hold(now, held=held, by=by))
 
     def hang_up(self) -> None:
         """End a call that was answered, or give up one of ours that nobody has answered."""

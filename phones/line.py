@@ -11,12 +11,12 @@ from phones.edges import Edges
 from phones.effects import Effect, HangUp, Kind, Transmit, Turned
 from phones.outbound import Outbound
 from phones.personality import ORDINARY, Personality
-from phones.sip.dialog import Dialog
+from phones.sip.dialog import Dialog, address_of
 from phones.sip.message import Address, response
 from phones.sip.transactions import MAGIC, AckFor, Answer, Incoming, Output, Send, TimedOut, TransactionLayer
 from phones.sip.transport import Transport
 
-SPOKEN = ("INVITE", "ACK", "BYE", "CANCEL", "NOTIFY", "OPTIONS")
+SPOKEN = ("INVITE", "ACK", "BYE", "CANCEL", "NOTIFY", "OPTIONS", "PRACK", "UPDATE")
 ALLOW = ", ".join(SPOKEN)
 
 SDP = "application/sdp"
@@ -72,6 +72,7 @@ class Line:
         "former_edge",
         "identity",
         "local",
+        "not_before",
         "outbound",
         "personality",
         "transactions",
@@ -99,6 +100,8 @@ class Line:
         self.attached = False
         """Whether the phone is registered, or about to be: then its registration decides where its requests go."""
         self.transport = transport
+        self.not_before = 0.0
+        """Until when the edge wants to be left alone (503 with Retry-After, RFC 3261 21.5.4), in seconds."""
         self.effects: list[Effect] = []
         self.transactions = self.new_transactions()
         self._rng = rng
@@ -139,6 +142,10 @@ class Line:
     def hop(self, dialog: Dialog) -> Address:
         """Where requests of a dialog go. A line that is a connection has one other end (RFC 5626 4.3)."""
         return self.edge if self.transport.reliable else dialog.next_hop(self.edge)
+
+    def towards(self, uri: str) -> Address:
+        """Where a request for `uri` goes to which an answer has sent us: there, or to the edge for a mere name."""
+        return self.edge if self.transport.reliable else address_of(uri) or self.edge
 
     def token(self, bits: int = 64) -> str:
         """Hex digits that nobody else has."""

@@ -35,6 +35,16 @@ class Hint(StrEnum):
     URI = "intercom=true in the URI"
 
 
+class Reliable(StrEnum):
+    """What a phone makes of reliable provisional answers (RFC 3262)."""
+
+    SUPPORTED = "supported"
+    REQUIRED = "required"
+    """Of whom it calls. Who calls it and demands them gets them, too."""
+    UNSUPPORTED = "unsupported"
+    """Who demands them gets 420."""
+
+
 @dataclass(frozen=True, slots=True)
 class Personality:
     """One kind of phone.
@@ -52,6 +62,7 @@ class Personality:
     codecs: tuple[int, ...] = (0, 8, 101)
     outbound: bool = False
     """Whether it asks the registrar to use the flow of its REGISTER (RFC 5626)."""
+    reliable: Reliable = Reliable.SUPPORTED
 
 
 ORDINARY = Personality()

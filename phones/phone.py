@@ -14,7 +14,7 @@ from phones.calls import CallPolicy, Calls, NoSuchCall
 from phones.effects import Effect, Heard, Kind, MediaIn, Transmit
 from phones.line import SPOKEN, Identity, Line, Refusals, format_address
 from phones.objections import objection
-from phones.personality import ORDINARY, Personality
+from phones.personality import ORDINARY, Personality, Reliable
 from phones.rebooting import Rebooting
 from phones.recovery import Recovery
 from phones.registering import Registering
@@ -22,6 +22,7 @@ from phones.sip.dialog import tag_of
 from phones.sip.index import Message, SipSyntaxError
 from phones.sip.lamp import CONTENT_TYPES
 from phones.sip.message import Address, refusal, stamp_via
+from phones.sip.reliable import RELIABLE
 from phones.sip.transactions import (
     AckFor,
     Answer,
@@ -36,7 +37,7 @@ from phones.subscribing import Subscriptions, package_of
 
 __all__ = ["CallPolicy", "Identity", "NoSuchCall", "Phone", "Refusals", "format_address"]
 
-_KNOWN = (*SPOKEN, "REGISTER", "SUBSCRIBE", "MESSAGE", "INFO", "UPDATE", "REFER", "PRACK", "PUBLISH")
+_KNOWN = (*SPOKEN, "REGISTER", "SUBSCRIBE", "MESSAGE", "INFO", "REFER", "PUBLISH")
 _NEVER = float("inf")
 _NEW = (Incoming, AckFor, Answer)
 _TOLD = (Answer, TimedOut, AckFor)
@@ -327,7 +328,7 @@ class Phone:
     def _answer(self, incoming: Incoming, now: float, forget: bool) -> None:
         message = incoming.message
         status: int | None
-        if refused := objection(message):
+        if refused := objection(message, self._extensions(message)):
             self._line.respond(incoming, refused[0], now, headers=refused[1])
             return
         if self._refusals and message.method in self._refusals:
@@ -335,8 +336,8 @@ class Phone:
         elif message.method == "INVITE":
             self.calls.invite(incoming, now, forget=forget)
             return
-        elif message.method == "BYE":
-            self.calls.bye(incoming, now, forget=forget)
+        elif message.method in ("BYE", "PRACK", "UPDATE"):
+            self.calls.within(incoming, now, forget=forget)
             return
         elif message.method == "CANCEL":
             self.calls.cancel_received(incoming, now, forget=forget)
@@ -354,6 +355,11 @@ class Phone:
             status = 405 if message.method in _KNOWN else 501
         if status is not None:
             self._line.respond(incoming, status, now)
+
+    def _extensions(self, message: Message) -> frozenset[str]:
+        """What `message` may require of us."""
+        reliable = self.personality.reliable is not Reliable.UNSUPPORTED and message.method == "INVITE"
+        return frozenset({RELIABLE} if reliable else ())
 
     def _check_sync(self, incoming: Incoming, now: float, forget: bool) -> None:
         """Answer as this kind of phone does, and reboot if that is what it makes of a check-sync that it takes."""

@@ -48,7 +48,7 @@ class Recovery:
             # between half of it and all: phones that fell together do not rise together
             wait = min(_LONGEST_S, _FIRST_S * 2.0 ** min(self._attempts, 10))
             self._attempts += 1
-            self.deadline = now + wait * (0.5 + self._line.number(16) / 2**17)
+            self.deadline = max(now + wait * (0.5 + self._line.number(16) / 2**17), self._line.not_before)
         elif self._attempts and (self.subscriptions is None or self.subscriptions.settled):
             self._attempts = 0
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 from phones.effects import Changed, KeepAlive
 from phones.line import ALLOW, IN_TROUBLE, Line
-from phones.negotiation import Negotiation, seconds
+from phones.negotiation import Negotiation, retry_after, seconds
+from phones.redirecting import Redirection
 from phones.registration import REGISTRATION
 from phones.sip.index import Message
 from phones.sip.machine import Duration, Machine
@@ -17,7 +19,9 @@ from phones.sip.transactions import AckFor, Answer, TimedOut
 _EXPIRES = re.compile(r";\s*expires\s*=\s*\"?([0-9]+)", re.IGNORECASE)
 
 
-def _form(authorized: bool, outbound: bool) -> Template:
+@functools.lru_cache
+def _form(credentials: int, outbound: bool) -> Template:
+    """A REGISTER with so many headers of credentials."""
     headers = [
         ("Via", hole("via")),
         ("Max-Forwards", "70"),
@@ -32,13 +36,8 @@ def _form(authorized: bool, outbound: bool) -> Template:
     ]
     if outbound:
         headers.append(("Supported", "outbound, path"))
-    if authorized:
-        headers.append((hole("authorization_header"), hole("authorization")))
+    headers += [(hole(f"header_{number}"), hole(f"credentials_{number}")) for number in range(credentials)]
     return Template(request("REGISTER", hole("registrar"), headers))
-
-
-_EITHER = (False, True)
-_REGISTER = {(authorized, outbound): _form(authorized, outbound) for authorized in _EITHER for outbound in _EITHER}
 
 
 def _has(value: str, contact: str) -> bool:
@@ -55,8 +54,8 @@ class Registering:
     """The registration of one phone, one after the other, all in the same Call-ID."""
 
     __slots__ = (
-        "_answer", "_call_id", "_cseq", "_expires", "_granted", "_kept", "_key", "_line", "_negotiation",
-        "_refreshing", "_silence", "_tag", "_waits", "lapsed", "machine", "moved",
+        "_answer", "_call_id", "_cseq", "_expires", "_granted", "_kept", "_key", "_line", "_moved", "_negotiation",
+        "_redirection", "_refreshing", "_silence", "_tag", "_target", "_waits", "lapsed", "machine", "moved",
     )  # fmt: skip
 
     def __init__(self, line: Line) -> None:
@@ -64,6 +63,9 @@ class Registering:
         self._call_id = line.new_call_id()
         self._tag = line.token()
         self._negotiation = Negotiation(line.identity, line.token)
+        self._redirection: Redirection | None = None
+        self._target: str | None = None
+        self._moved: str | None = None
         self._cseq = 0
         self._expires = line.personality.expires
         self._granted = 0
@@ -108,12 +110,16 @@ class Registering:
         if wish == "unregister":
             self._kept = self.lapsed = False
         self._negotiation.restart()
+        self._target, self._redirection = self._moved, None
         self._fire(wish, now)
 
     def _heard(self, output: Answer | TimedOut | AckFor, now: float) -> None:
         if isinstance(output, TimedOut):
             self._answer, self._silence = None, output.reason
-            self._fire("elsewhere" if self._turns(0, output.reason) else "timeout", now)
+            if self._follow(0):
+                self._fire("again", now)
+            else:
+                self._fire("elsewhere" if self._turns(0, output.reason) else "timeout", now)
         elif isinstance(output, Answer):
             self._on_response(output.message, now)
 
@@ -131,13 +137,19 @@ class Registering:
         elif outbound is not None and outbound.judge(message):
             event = "interval"
         elif message.status < 300:
+            self._negotiation.accepted(message)
             self._granted = self._granted_by(message)
             event = "accepted" if self._granted else "removed"
         elif message.status in (401, 407):
             event = self._negotiation.judge_challenge(message)
         elif message.status == 423:
             event = self._judge_interval(message)
+        elif self._follow(message.status, message):
+            self._negotiation.restart()
+            event = "again"
         else:
+            if message.status == 503:
+                self._line.not_before = now + (retry_after(message) or 0)
             event = "rejected"
         self._fire(event, now)
 
@@ -146,6 +158,7 @@ class Registering:
         if self.state not in ("trying", "refreshing") or not self._line.turn(status, reason):
             return False
         self.moved = True
+        self._target = self._moved = None
         return True
 
     def reconnected(self, now: float) -> None:
@@ -154,6 +167,23 @@ class Registering:
             self._waits = False
             self._negotiation.restart()
             self._fire("elsewhere", now)
+
+    def _follow(self, status: int, message: Message | None = None) -> bool:
+        """Go where an answer sends us, if anywhere. What has moved for good is asked there from now on (21.3.2)."""
+        if message is not None and 300 <= status < 400:
+            self._redirection = self._redirection or Redirection(self._registrar)
+        target = self._redirection.follow(status, message) if self._redirection else None
+        if target is None:
+            self._moved = None
+            return False
+        self._target = target
+        self._moved = target if status == 301 else self._moved
+        return True
+
+    @property
+    def _registrar(self) -> str:
+        """The Request-URI of a REGISTER."""
+        return self._target or f"sip:{self._line.identity.realm}"
 
     def _judge_interval(self, message: Message) -> str:
         """Ask for longer only where that is what the registrar wants, and not for ever (RFC 3261 10.2.8)."""
@@ -218,7 +248,7 @@ class Registering:
     def _send(self, now: float, expires: int) -> None:
         self._cseq += 1
         line = self._line
-        registrar = f"sip:{line.identity.realm}"
+        registrar = self._registrar
         values = {
             "via": line.via(),
             "aor": line.identity.aor,
@@ -230,11 +260,11 @@ class Registering:
             "expires": str(expires),
             "registrar": registrar,
         }
-        authorized, outbound = False, line.outbound is not None and line.outbound.offered
-        for name, value in self._negotiation.credentials("REGISTER", registrar):
-            values |= {"authorization_header": name, "authorization": value}
-            authorized = True
+        credentials = self._negotiation.credentials("REGISTER", registrar)
+        for number, (name, value) in enumerate(credentials):
+            values |= {f"header_{number}": name, f"credentials_{number}": value}
+        remote = line.edge if self._target is None else line.towards(self._target)
+        outbound = line.outbound is not None and line.outbound.offered
         # a forgotten REGISTER that is repeated after this one could undo it
         line.release(self._key)
-        data = _REGISTER[authorized, outbound].render(**values)
-        self._key = line.request(data, now, self._heard)
+        self._key = line.request(_form(len(credentials), outbound).render(**values), now, self._heard, remote)

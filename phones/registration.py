@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from phones.sip.machine import Rule, Table
 
-_ANSWERS = ("challenge", "interval", "accepted", "removed", "elsewhere", "refused", "rejected", "timeout")
+_ANSWERS = ("again", "interval", "accepted", "removed", "elsewhere", "refused", "rejected", "timeout")
 
 REGISTRATION = Table(
     "registration",
@@ -23,7 +23,7 @@ REGISTRATION = Table(
         ("idle", "register"): Rule("trying", ("send",)),
         ("idle", "move"): Rule("trying", ("send",)),
         ("trying", "move"): Rule("trying", ("send",)),
-        ("trying", "challenge"): Rule("trying", ("answer",)),
+        ("trying", "again"): Rule("trying", ("answer",)),
         ("trying", "interval"): Rule("trying", ("send",)),
         ("trying", "elsewhere"): Rule("trying", ("send",)),
         ("trying", "accepted"): Rule("registered", ("report registered",), start=("refresh", "expiry")),
@@ -37,7 +37,7 @@ REGISTRATION = Table(
         ("registered", "timer expiry"): Rule("idle", ("report expired",), stop=("refresh",)),
         ("registered", "unregister"): Rule("leaving", ("send zero",), stop=("refresh", "expiry")),
         ("refreshing", "move"): Rule("refreshing", ("send",)),
-        ("refreshing", "challenge"): Rule("refreshing", ("answer",)),
+        ("refreshing", "again"): Rule("refreshing", ("answer",)),
         ("refreshing", "interval"): Rule("refreshing", ("send",)),
         ("refreshing", "elsewhere"): Rule("refreshing", ("send",)),
         ("refreshing", "accepted"): Rule("registered", ("report registered",), start=("refresh", "expiry")),
@@ -49,7 +49,7 @@ REGISTRATION = Table(
         ("refreshing", "unregister"): Rule("leaving", ("send zero",), stop=("expiry",)),
         ("trying", "unregister"): Rule("leaving", ("send zero",)),
         ("leaving", "move"): Rule("trying", ("send",)),
-        ("leaving", "challenge"): Rule("leaving", ("answer",)),
+        ("leaving", "again"): Rule("leaving", ("answer",)),
         ("leaving", "accepted"): Rule("idle", ("report unregistered",)),
         ("leaving", "removed"): Rule("idle", ("report unregistered",)),
         ("leaving", "interval"): Rule("idle", ("report refused",)),
@@ -67,7 +67,7 @@ REGISTRATION = Table(
         *(("registered", event) for event in _ANSWERS),
     ],
 )
-"""`accepted` is a 200, `removed` one that grants no second; `challenge` a 401 or 407 that may be answered; `refused`
-one that must not be (same nonce again after credentials, without stale); `interval` a 423 that asks for longer, or a
-439: it is asked again on other terms; `rejected` any other final response. `elsewhere`: the edge does not answer, or is
-not well, and there is another."""
+"""`accepted` is a 200, `removed` one that grants no second; `again` a 401 or 407 that may be answered, or a
+3xx that may be followed; `refused` a challenge that must not be answered (same nonce again after credentials);
+`interval` a 423 that asks for longer, or a 439: it is asked again on other terms; `rejected` any other final response.
+`elsewhere`: the edge does not answer, or is not well, and there is another."""

@@ -6,7 +6,8 @@ import re
 
 from phones.effects import Subscribed, Watching
 from phones.line import ALLOW, IN_TROUBLE, Line
-from phones.negotiation import Negotiation, seconds
+from phones.negotiation import Negotiation, retry_after, seconds
+from phones.redirecting import Redirection
 from phones.sip.dialog import Dialog, tag_of
 from phones.sip.index import Message
 from phones.sip.lamp import CONTENT_TYPES, Lamp, LampState
@@ -21,6 +22,8 @@ _SILENCE_S = 32.0
 _ENDING = frozenset({404, 405, 408, 410, 416, 480, 482, 483, 484, 485, 489, 501, 604})
 """What ends a subscription when a refresh is answered so (RFC 5057 5.1); other failures leave it."""
 _LEAST_RETRY_S = 5.0
+_PROBATION_S = 60
+"""When a phone comes back that is told to, and not told when."""
 _SETTLED_S = 10.0
 _MOST_RESTARTS = 3
 _PARAMETER = re.compile(r";\s*(expires|reason|retry-after)\s*=\s*\"?([^\s;,\"]+)", re.IGNORECASE)
@@ -44,7 +47,10 @@ class Subscription:
         self._refreshing = True
         self._granted = 0
         self._retry_after = 0
+        self._later = 0
         self._tag = ""
+        self._redirection: Redirection | None = None
+        self._target: str | None = None
         self._cseq = 0
         self._dialog: Dialog | None = None
         self._asked: Message | None = None
@@ -88,7 +94,10 @@ class Subscription:
 
     def _refresh_after(self) -> float:
         # as a registration; what is nearly over is not worth the attempt
-        return self._granted * 0.8 if self._refreshing and self._granted >= 1 else float("inf")
+        if not self._refreshing or self._granted < 1:
+            return float("inf")
+        later, self._later = self._later, 0
+        return max(self._granted * 0.8, float(later))
 
     # wishes
 
@@ -149,9 +158,9 @@ class Subscription:
             return "NOTIFY terminated"
         if reason in ("deactivated", "timeout"):
             return "NOTIFY deactivated" if self._may_restart(now) else "NOTIFY terminated"
-        if later is None:
+        if later is None and reason != "probation":
             return "NOTIFY terminated"
-        self._retry_after = max(later, int(_LEAST_RETRY_S))
+        self._retry_after = _PROBATION_S if later is None else max(later, int(_LEAST_RETRY_S))
         return "NOTIFY probation"
 
     def _read_expiry(self, left: int | None, now: float) -> str:
@@ -174,26 +183,44 @@ class Subscription:
             self._why = (0, output.reason)
             # a phone that registers leaves it to its registration where it is at home
             alone = self.machine.state == "subscribing" and not self._line.attached
-            self._fire("move" if alone and self._line.turn(0, output.reason) else "timeout", now)
+            if self._follow(0):
+                self._fire("again", now)
+            else:
+                self._fire("move" if alone and self._line.turn(0, output.reason) else "timeout", now)
         elif isinstance(output, Answer) and output.message.status >= 200:
             self._why = (output.message.status, output.message.reason)
             self._fire(self._read_answer(output.message, now), now)
 
     def _read_answer(self, answer: Message, now: float) -> str:
         if answer.status < 300:
+            self._negotiation.accepted(answer)
             return self._read_grant(answer)
         if answer.status == 481:
             return "gone" if self._may_restart(now) else "refused"
-        if answer.status in (401, 407) and self._negotiation.judge_challenge(answer) == "challenge":
-            return "challenge"
+        if answer.status in (401, 407) and self._negotiation.judge_challenge(answer) == "again":
+            return "again"
         if answer.status == 423 and (wanted := self._negotiation.judge_interval(answer, self._expires)):
             self._expires = wanted
             return "interval"
+        if self._follow(answer.status, answer):
+            self._negotiation.restart()
+            return "again"
         left = self.machine.deadlines.get("expiry", now) - now
-        if answer.status in _ENDING or left < 1:
+        later = retry_after(answer) or 0 if answer.status == 503 else 0
+        if later:
+            self._line.not_before = now + later
+        if answer.status in _ENDING or left < 1 or later >= left:
             return "refused"
-        self._granted = int(left)
+        self._granted, self._later = int(left), later
         return "failed"
+
+    def _follow(self, status: int, answer: Message | None = None) -> bool:
+        """Go where an answer sends us before there is a dialog, if anywhere."""
+        if self._dialog is None and answer is not None and 300 <= status < 400:
+            self._redirection = self._redirection or Redirection(self.presentity)
+        target = self._redirection.follow(status, answer) if self._redirection and self._dialog is None else None
+        self._target = target or self._target
+        return target is not None
 
     def _read_grant(self, answer: Message) -> str:
         if self._dialog is None and self._asked is not None and tag_of(answer.get("to") or ""):
@@ -256,6 +283,7 @@ class Subscription:
         """Start from nothing, in a dialog to come."""
         self.call_id = self._line.new_call_id()
         self._tag = self._line.token()
+        self._redirection = self._target = None
         self._cseq = 0
         self._dialog = None
         self._granted = self._expires
@@ -266,7 +294,7 @@ class Subscription:
 
     def _send(self, expires: int, now: float) -> None:
         line = self._line
-        uri = self.presentity if self._dialog is None else self._dialog.target
+        uri = self._target or self.presentity if self._dialog is None else self._dialog.target
         headers = [
             ("User-Agent", self._line.personality.agent),
             ("Allow", ALLOW),
@@ -276,7 +304,7 @@ class Subscription:
             ("Expires", str(expires)),
             *self._negotiation.credentials("SUBSCRIBE", uri),
         ]
-        remote = line.edge
+        remote = line.edge if self._target is None else line.towards(self._target)
         if self._dialog is None:
             self._cseq += 1
             common = [

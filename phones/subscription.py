@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from phones.sip.machine import Rule, Table
 
-_ANSWERS = ("challenge", "interval", "granted", "granted nothing", "gone", "refused", "failed", "timeout")
+_ANSWERS = ("again", "interval", "granted", "granted nothing", "gone", "refused", "failed", "timeout")
 _ALIVE = ("NOTIFY active", "NOTIFY shortened")
 _OVER = ("NOTIFY terminated", "NOTIFY deactivated", "NOTIFY probation")
 _TIMERS = ("timer refresh", "timer expiry", "timer retry", "timer silence")
@@ -32,7 +32,7 @@ SUBSCRIPTION = Table(
     rules={
         ("idle", "subscribe"): Rule("subscribing", ("begin",)),
         # the first SUBSCRIBE is on its way, nothing came yet
-        ("subscribing", "challenge"): Rule("subscribing", ("send",)),
+        ("subscribing", "again"): Rule("subscribing", ("send",)),
         ("subscribing", "interval"): Rule("subscribing", ("send",)),
         ("subscribing", "granted"): Rule("accepted", ("report active",), start=("refresh", "expiry", "silence")),
         ("subscribing", "granted nothing"): Rule("left", ("report terminated",), start=("silence",)),
@@ -47,7 +47,7 @@ SUBSCRIPTION = Table(
         ("subscribing", "move"): Rule("subscribing", ("begin",)),
         ("subscribing", "lose"): Rule("idle", ("report terminated",)),
         # a NOTIFY was faster than the answer, or the answer got lost
-        ("notified", "challenge"): Rule("notified", ("send",)),
+        ("notified", "again"): Rule("notified", ("send",)),
         ("notified", "interval"): Rule("notified", ("send",)),
         ("notified", "granted"): Rule("active", ("report active",), start=("refresh", "expiry")),
         ("notified", "granted nothing"): Rule("left", ("report terminated",), start=("silence",)),
@@ -79,7 +79,7 @@ SUBSCRIPTION = Table(
         ("active", "move"): Rule("refreshing", ("send",), stop=("refresh",)),
         ("active", "unsubscribe"): Rule("leaving", ("send zero",), stop=("refresh",)),
         ("active", "lose"): Rule("idle", ("report terminated",), stop=_RUNNING),
-        ("refreshing", "challenge"): Rule("refreshing", ("send",)),
+        ("refreshing", "again"): Rule("refreshing", ("send",)),
         ("refreshing", "interval"): Rule("refreshing", ("send",)),
         ("refreshing", "granted"): Rule("active", ("report active",), start=("refresh", "expiry")),
         ("refreshing", "granted nothing"): Rule("left", ("report terminated",), start=("silence",), stop=("expiry",)),
@@ -94,7 +94,7 @@ SUBSCRIPTION = Table(
         ("refreshing", "unsubscribe"): Rule("leaving", ("send zero",)),
         ("refreshing", "lose"): Rule("idle", ("report terminated",), stop=("expiry",)),
         # not wanted any more before there was a dialog to end
-        ("withdrawing", "challenge"): Rule("idle", ("report terminated",)),
+        ("withdrawing", "again"): Rule("idle", ("report terminated",)),
         ("withdrawing", "interval"): Rule("idle", ("report terminated",)),
         ("withdrawing", "granted"): Rule("leaving", ("send zero",)),
         ("withdrawing", "granted nothing"): Rule("left", ("report terminated",), start=("silence",)),
@@ -106,7 +106,7 @@ SUBSCRIPTION = Table(
         ("withdrawing", "NOTIFY shortened"): Rule("leaving", ("send zero",)),
         **{("withdrawing", event): Rule("idle", ("report terminated",)) for event in (*_OVER, "move", "lose")},
         # SUBSCRIBE with Expires 0 is on its way
-        ("leaving", "challenge"): Rule("leaving", ("send zero",)),
+        ("leaving", "again"): Rule("leaving", ("send zero",)),
         ("leaving", "interval"): Rule("idle", ("report terminated",), stop=("expiry",)),
         ("leaving", "granted"): Rule("left", ("report terminated",), start=("silence",), stop=("expiry",)),
         ("leaving", "granted nothing"): Rule("left", ("report terminated",), start=("silence",), stop=("expiry",)),
@@ -147,7 +147,7 @@ SUBSCRIPTION = Table(
     ],
 )
 """Answers: `granted` a 2xx with time in it, `granted nothing` one without; `gone` a 481; `refused` any other that ends
-the subscription; `failed` one that leaves an existing subscription as it was; `challenge` and `interval` as in the
+the subscription; `failed` one that leaves an existing subscription as it was; `again` and `interval` as in the
 registration. NOTIFYs: `shortened` ends earlier than was granted; `deactivated` is over, and wants us back at once;
 `probation` wants us back later. `gap` is a NOTIFY by which the watcher knows that it missed one; `lose` a loss of
 power or address. Timer silence is timer N of RFC 6665: how long a NOTIFY may stay away."""

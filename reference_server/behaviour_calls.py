@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from reference_server.rules import Carrier, Gate, KnownSource, Recipient, Rules, Seconds, Span, Version
+from reference_server.rules import Carrier, Demand, Gate, KnownSource, Recipient, Rules, Seconds, Span, Version
 
 
 class OwnNumber(StrEnum):
@@ -62,12 +62,41 @@ class Repeats(StrEnum):
     """The same again (recorded on 4.3 and 5.0)."""
 
 
+class Reliable(StrEnum):
+    """What a caller meets that requires reliable provisional answers (RFC 3262)."""
+
+    REFUSED = "refused"
+    """420: FreeSWITCH says that it supports path and replaces (recorded)."""
+    SPOKEN = "spoken"
+
+
+class Update(StrEnum):
+    """The answer to an UPDATE with an offer (RFC 3311)."""
+
+    ANSWERED = "answered"
+    """As a re-INVITE is."""
+    BARE = "bare"
+    """200 with nothing in it."""
+
+
 class CallRules(Rules):
     """Calls between phones, and through a trunk."""
 
     known_source: KnownSource = KnownSource.TRUSTED
     """An INVITE from where a device is registered (recorded: never challenged)."""
     wrong_password: Gate = Gate.REFUSED
+    proof_inside: Demand = Demand.NEVER
+    """Whether what a device sends within a call has to prove itself, too, by 407."""
+    extensions: Gate = Gate.REFUSED
+    """An INVITE that requires what is not spoken here (RFC 3261 8.2.2.3)."""
+    reliable: Reliable = Reliable.REFUSED
+    asks_reliable: Demand = Demand.NEVER
+    """Whether an INVITE to a phone requires reliable provisional answers."""
+    changes: Gate = Gate.ACCEPTED
+    """A re-INVITE or UPDATE with an offer that fits."""
+    update: Update = Update.ANSWERED
+    held_lamp: Shown = Shown.SHOWN
+    """The leg of a phone that holds its call."""
     delay: Span = Span(low=0.03, high=0.06)
     """From the caller's INVITE to that of leg B."""
     refusal_delay: Span = Span(low=0.25, high=0.35)

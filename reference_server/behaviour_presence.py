@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from reference_server.rules import Gate, Rules, Seconds, Span, Version
+from reference_server.rules import Demand, Gate, Rules, Seconds, Span, Version
 from reference_server.states import Cause, ChannelState
 
 
@@ -240,6 +240,8 @@ class SubscribeRules(Rules):
     unknown_event: int = Field(default=489, ge=400, le=699)
     """Status for an event package that is not served."""
     unknown_package: Gate = Gate.REFUSED
+    proof: Demand = Demand.NEVER
+    """Whether a SUBSCRIBE has to prove who sent it (recorded: never), by 401."""
     min_expires: int = Field(default=1, ge=1)
     """Seconds; below, the answer is 423. 5.0 and 4.3: 300."""
     max_expires: int = Field(default=3600, ge=1)

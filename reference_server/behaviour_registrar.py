@@ -76,6 +76,40 @@ class Unsolicited(StrEnum):
     NEVER = "never"
 
 
+class Algorithm(StrEnum):
+    """What a digest is made with (RFC 8760)."""
+
+    MD5 = "MD5"
+    SHA_256 = "SHA-256"
+    SHA_512_256 = "SHA-512-256"
+
+
+class Quality(StrEnum):
+    """The qop that a challenge offers before anybody has tried a password."""
+
+    NONE = "none"
+    """As RFC 2069 had it (recorded)."""
+    AUTH = "auth"
+    AUTH_INT = "auth-int"
+    """The body has to be proved, too."""
+    EITHER = "auth,auth-int"
+
+
+class Counting(StrEnum):
+    """What becomes of a nonce count that was there before."""
+
+    IGNORED = "ignored"
+    CHECKED = "checked"
+    """A new nonce is asked for."""
+
+
+class Stale(StrEnum):
+    """Whether a challenge says that nothing is wrong but the age of the nonce."""
+
+    SAID = "said"
+    UNSAID = "unsaid"
+
+
 class AorHeader(StrEnum):
     """What the edge does with X-KAZOO-AOR on a request to a phone."""
 
@@ -124,6 +158,11 @@ class RegistrarRules(Rules):
     """Seconds after which a silent flow is taken for dead, as said to who registers one (RFC 5626 4.4); None: unsaid,
     as Kamailio does unless it is told otherwise."""
     restart: Location = Location.FORGOTTEN
+    algorithms: Annotated[tuple[Algorithm, ...], Field(min_length=1)] = (Algorithm.MD5,)
+    """Of the challenges of one answer, the uppermost first."""
+    quality: Quality = Quality.NONE
+    counting: Counting = Counting.IGNORED
+    stale: Stale = Stale.SAID
     nonce_lifetime_s: Annotated[float, Field(gt=0)] = 300.0
     trying: str = "checking your credentials"
     """Reason of the 100."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from phones.sip import sdp
 from phones.sip.index import Message
@@ -165,6 +166,11 @@ class CallWriter:
         """A BYE, `reason` in Q.850."""
         return self.in_dialog(leg, "BYE", self._relay.next_cseq(), [*AGENT, ("Reason", reason)])
 
+    def prack(self, leg: Leg, number: int) -> bytes:
+        """The PRACK of a reliable provisional answer (RFC 3262 7.2)."""
+        rack = ("RAck", f"{number} {leg.cseq} INVITE")
+        return self.in_dialog(leg, "PRACK", self._relay.next_cseq(), [*AGENT, rack])
+
     def reinvite(self, leg: Leg, cseq: int, body: bytes) -> bytes:
         """An INVITE inside the dialog: the other phone's own media."""
         extra = [("Contact", self._relay.contact), *AGENT, EVENTS]
@@ -187,8 +193,10 @@ class CallWriter:
 
     # responses to a phone that calls
 
-    def with_media(self, leg: Leg, request: Message, status: int, reason: str, body: bytes) -> bytes:
-        """A 18x or 200 to an INVITE, by way of the edge."""
+    def with_media(
+        self, leg: Leg, request: Message, status: int, reason: str, body: bytes, extra: Sequence[Header] = ()
+    ) -> bytes:
+        """A 18x or 200 to an INVITE or UPDATE, by way of the edge. `extra` stands before what the body is."""
         number = user_of(request.get("to"))
         realm = self._relay.clean(leg.party.account.realm)
         to = request.get("to") or ""
@@ -201,12 +209,13 @@ class CallWriter:
             ("From", request.get("from") or ""),
             ("To", to if tag_of(to) else f"{to};tag={leg.tag}"),
             ("Call-ID", request.call_id),
-            ("CSeq", f"{request.cseq} INVITE"),
+            ("CSeq", f"{request.cseq} {request.method}"),
             ("Contact", f"<sip:{number}@{self._runtime.sip_host}:{FREESWITCH_PORT};transport=udp>"),
             AGENT[0],
             *accept,
             *AGENT[1:],
             EVENTS,
+            *extra,
             *described,
             ("Content-Length", str(len(body))),
             ("Remote-Party-ID", f'"{number}" <sip:{number}@{realm}>;party=calling;privacy=off;screen=no'),

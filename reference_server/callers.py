@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from phones.sip.digest import Credentials, verify
-from phones.sip.index import Message, SipSyntaxError
+from phones.sip.index import Message
 from phones.sip.message import Address
 from reference_server.call_wire import display_of, user_of
+from reference_server.digests import Digests
 from reference_server.directory import Account, Device, Directory
 from reference_server.legs import Party, Shows
-from reference_server.registrar import Nonces
 from reference_server.registrations import Registrations
 from reference_server.routing import Router, accounts_behind
-from reference_server.rules import Gate, KnownSource
+from reference_server.rules import KnownSource
 from reference_server.runtime import Runtime
 
 
@@ -27,29 +26,20 @@ class Caller:
     shows: Shows
 
 
-class Challenged(Exception):
-    """The INVITE is answered 407 with this challenge."""
-
-    def __init__(self, challenge: str) -> None:
-        super().__init__(challenge)
-        self.challenge = challenge
-
-
 class Callers:
     """Tells callers by their source or their credentials."""
 
     def __init__(
-        self, runtime: Runtime, directory: Directory, registrations: Registrations, router: Router, nonces: Nonces
+        self, runtime: Runtime, directory: Directory, registrations: Registrations, router: Router, digests: Digests
     ) -> None:
-        self._runtime = runtime
         self._rules = runtime.behaviour.calls
         self._directory = directory
         self._registrations = registrations
         self._router = router
-        self._nonces = nonces
+        self._digests = digests
 
     def identify(self, request: Message, number: str, source: Address, now: float) -> Caller:
-        """Who sent the INVITE that dials `number`. Raises Challenged for a stranger."""
+        """Who sent the INVITE that dials `number`. Raises Doubted for a stranger."""
         if self._rules.known_source is KnownSource.TRUSTED:
             aor = self._registrations.aor_at(source, now)
             owner = self._directory.device_of(aor.user, aor.realm) if aor is not None else None
@@ -59,7 +49,9 @@ class Callers:
         if behind:
             mine = [account for account in behind if self._router.callflow(account, number) is not None]
             return self._from_trunk(request, number, (mine or behind)[0])
-        return self._device(request, *self._authenticated(request, now))
+        return self._device(
+            request, *self._digests.device(request, "proxy-authorization", self._rules.wrong_password, now)
+        )
 
     def shows(self, account: Account, device: Device, name: str) -> Shows:
         """What others see of `device`: `caller_id.internal`, else its presence id or username, and `name`."""
@@ -86,39 +78,6 @@ class Callers:
                     return Caller(party, device, shows)
         return Caller(Party(account, None, None, None, (sender,)), None, shows)
 
-    def _authenticated(self, request: Message, now: float) -> tuple[Account, Device]:
-        realm = (request.get("from") or "").rpartition("@")[2].partition(">")[0].partition(";")[0].partition(":")[0]
-        value = request.get("proxy-authorization")
-        try:
-            credentials = Credentials.parse(value or "")
-        except SipSyntaxError:
-            raise self._challenge(realm, self._nonces.new(now)) from None
-        age = self._nonces.age(credentials.nonce, now)
-        if age is None or credentials.realm.lower() != realm.lower():
-            raise self._challenge(realm, self._nonces.new(now))
-        if age > self._runtime.behaviour.registrar.nonce_lifetime_s:
-            raise self._challenge(realm, self._nonces.new(now), ", stale=true")
-        owner = self._directory.device_of(credentials.username, realm)
-        if owner is None or not owner[1].enabled:
-            raise self._challenge(realm, credentials.nonce)
-        if self._rules.wrong_password is Gate.REFUSED and not _matches(credentials, owner[1].password):
-            # as for REGISTER: the same nonce again says that it was refused
-            raise self._challenge(realm, credentials.nonce, ', qop="auth"')
-        return owner
-
-    def _challenge(self, realm: str, nonce: str, extra: str = "") -> Challenged:
-        safe = "".join(mark for mark in realm if mark not in '"\\' and mark.isprintable())
-        return Challenged(f'Digest realm="{safe}", nonce="{nonce}"{extra}')
-
 
 def _same(number: str, other: str) -> bool:
     return number.removeprefix("+") == other.removeprefix("+")
-
-
-def _matches(credentials: Credentials, password: str | None) -> bool:
-    if password is None:
-        return False
-    try:
-        return verify(credentials, password=password, method="INVITE")
-    except UnicodeEncodeError:
-        return False

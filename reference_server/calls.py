@@ -12,8 +12,9 @@ from phones.sip.machine import Machine
 from phones.sip.message import Address, response
 from reference_server.behaviour_calls import CallerRinging, Keeping, LegB, Losers, Quoting, Repeats, Shown, Teardown
 from reference_server.call_wire import LOSE_RACE, NO_ROUTE, CallWriter, Header, tag_of, target_of, user_of
-from reference_server.callers import Caller, Callers, Challenged
+from reference_server.callers import Caller, Callers
 from reference_server.channels import Channel
+from reference_server.digests import Digests, Doubted
 from reference_server.directory import Account, Device
 from reference_server.legs import INCOMING, LINGER_S, OUTGOING, Leg, Shows, Side
 from reference_server.media import MediaRelay
@@ -21,7 +22,7 @@ from reference_server.presence import Presence
 from reference_server.presentity import presentity_of
 from reference_server.registrations import Aor
 from reference_server.routing import OWN, Refusal, Router, Target
-from reference_server.rules import Span
+from reference_server.rules import Gate, Span
 from reference_server.runtime import NOWHERE, Route, Runtime
 from reference_server.states import Cause, ChannelState, Direction
 from reference_server.switch import Switch
@@ -100,6 +101,7 @@ class Calls:
         callers: Callers,
         presence: Presence,
         media: MediaRelay,
+        digests: Digests,
     ) -> None:
         self._runtime = runtime
         self._rules = runtime.behaviour.calls
@@ -109,7 +111,7 @@ class Calls:
         self._callers = callers
         self._presence = presence
         self._writer = writer
-        self._switch = Switch(runtime, relay, writer, self)
+        self._switch = Switch(runtime, relay, writer, self, digests)
         self._media = media
         self._calls: dict[Leg, Call] = {}
 
@@ -120,9 +122,14 @@ class Calls:
         number = unquote(user_of(request.uri))
         try:
             caller = self._callers.identify(request, number, source, now)
-        except Challenged as challenged:
-            headers = [("Proxy-Authenticate", challenged.challenge)]
+        except Doubted as doubted:
+            headers = [("Proxy-Authenticate", challenge) for challenge in doubted.challenges]
             data = response(request, 407, headers=headers, to_tag=self._relay.tag())
+            self._runtime.wire.respond(key, data, transport, now)
+            return
+        if self._rules.extensions is Gate.REFUSED and (unknown := self._switch.unknown(request)):
+            headers = [("Unsupported", ", ".join(unknown))]
+            data = response(request, 420, headers=headers, to_tag=self._relay.tag())
             self._runtime.wire.respond(key, data, transport, now)
             return
         leg = self._incoming(request, number, caller, way(request, source, transport), now)
@@ -347,6 +354,8 @@ class Calls:
             return
         if event == "progress":
             self._progress(call, leg, now)
+        elif event in ("held", "resumed"):
+            self._held(leg, event == "held", now)
         elif event == "answered":
             self._answered(call, leg, now)
         elif event == "over":
@@ -377,6 +386,14 @@ class Calls:
             self._switch.fire(call.a, "progress", now)
         elif leg is call.a and call.early_media and leg.session is not None:
             self._dial(call, now)
+
+    def _held(self, leg: Leg, held: bool, now: float) -> None:
+        """A leg that is held is in its call all the same."""
+        if self._rules.held_lamp is Shown.HIDDEN and leg.shown is not None:
+            if held:
+                self._show_end(leg, now)
+            else:
+                self._show(leg, ChannelState.CONFIRMED, now)
 
     def _answered(self, call: Call, leg: Leg, now: float) -> None:
         leg.established = True

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from phones.sip.index import Message
 from phones.sip.machine import Machine, Rule, Table
+from phones.sip.reliable import Announcement
 from phones.sip.sdp import Session
 from reference_server.directory import Account, Device
 from reference_server.registrations import Aor
@@ -150,7 +151,8 @@ class Leg:
     `target` is the Request-URI inside the dialog, `cseq` that of the INVITE, `key` its transaction. `session` is
     what the phone said about its media, `body` the same as it came. `tag` is ours, `hops` the Max-Forwards of the
     INVITE. `mate` is the leg that its media
-    goes to.
+    goes to. `announcement` is our reliable provisional answer, `held_back` whether our 2xx waits for its PRACK;
+    `acknowledged` are the phone's, by its tag, and the newest RSeq of each.
     """
 
     side: Side
@@ -184,6 +186,9 @@ class Leg:
     shown: ChannelState | None = None
     established: bool = False
     forks: set[str] = field(default_factory=set)
+    announcement: Announcement | None = None
+    held_back: bool = False
+    acknowledged: dict[str, int] = field(default_factory=dict)
 
     @property
     def ringing(self) -> bool:

@@ -28,12 +28,13 @@ class MediaRelay:
     def route(self, source: Address) -> tuple[Leg, Address] | None:
         """Which leg a packet from `source` belongs to, and where it goes; None: nowhere.
 
-        A phone with several calls is in the newest one that is joined.
+        A phone with several calls is in the newest one that is joined. Who holds a call hears nothing of it.
         """
         for leg in reversed(self._legs):
             mate = leg.mate
             if leg.over or mate is None or mate.over or mate.session is None or leg.session is None:
                 continue
             if leg.session.address == source and mate.session.port:
-                return leg, mate.session.address
+                listens = mate.session.direction in ("sendrecv", "recvonly")
+                return (leg, mate.session.address) if listens else None
         return None

@@ -350,6 +350,14 @@ _SIP = (
         "4.3 and 5.0, for a source that is registered",
         "any password registers",
     ),
+    rule_changed(
+        "stale-unsaid",
+        "registrar.stale",
+        "unsaid",
+        ("SIP-73",),
+        "RFC 7616 3.3",
+        "an old nonce is answered as if the password were wrong",
+    ),
     faulty(
         "registration-not-listed",
         Fault(

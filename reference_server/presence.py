@@ -27,6 +27,7 @@ from reference_server.behaviour_presence import (
     Told,
 )
 from reference_server.channels import Channel
+from reference_server.digests import Digests
 from reference_server.directory import Document
 from reference_server.lamp_documents import document
 from reference_server.registrations import Aor
@@ -83,12 +84,12 @@ def _nobody(_: Aor) -> Sequence[Channel]:
 class Presence:
     """Owns what watchers are told. `truth` says which live legs a presentity really has; a reset believes it."""
 
-    def __init__(self, runtime: Runtime, relay: Relay) -> None:
+    def __init__(self, runtime: Runtime, relay: Relay, digests: Digests) -> None:
         self._runtime = runtime
         self._rules = runtime.behaviour.presence
         self._reset = runtime.behaviour.reset
         self._relay = relay
-        self._watchers = Watchers(runtime, relay, self._body)
+        self._watchers = Watchers(runtime, relay, self._body, digests)
         self._lamps: dict[tuple[str, str], _Lamp] = {}
         self.truth: Callable[[Aor], Sequence[Channel]] = _nobody
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from dataclasses import dataclass
-from hashlib import md5
 
 from sipmessage import Address
 
 from phones.sip.dialog import elements, uri_of
-from phones.sip.digest import Credentials, verify
-from phones.sip.index import Message, SipSyntaxError
+from phones.sip.digest import Credentials
+from phones.sip.index import Message
 from phones.sip.message import Address as Socket
 from phones.sip.message import response
 from reference_server.behaviour_registrar import Flows, Removal, ShortExpires, Unsolicited
+from reference_server.digests import Digests, Doubted
 from reference_server.directory import Account, Device, Directory
 from reference_server.notifier import Notifier
 from reference_server.registrations import Aor, Contact, Flow, Registrations
-from reference_server.rules import Gate, KnownSource
+from reference_server.rules import KnownSource
 from reference_server.runtime import Route, Runtime
 from reference_server.ways import recorded, way
 from reference_server.wire import Rejected, seconds, written_uri
@@ -38,33 +37,6 @@ class Binding:
     flow: Flow | None = None
 
 
-class Nonces:
-    """Nonces that prove their own age: base64 of 8 octets of time and count, and 16 of a keyed digest."""
-
-    def __init__(self, runtime: Runtime) -> None:
-        self._secret = runtime.rng.randbytes(16)
-        self._count = 0
-
-    def _sign(self, head: bytes) -> bytes:
-        return md5(self._secret + head, usedforsecurity=False).digest()
-
-    def new(self, now: float) -> str:
-        """A nonce issued at `now`."""
-        self._count = (self._count + 1) % 2**24
-        head = int(max(0.0, now) * 1000 % 2**40).to_bytes(5, "big") + self._count.to_bytes(3, "big")
-        return base64.b64encode(head + self._sign(head)).decode("ascii")
-
-    def age(self, nonce: str, now: float) -> float | None:
-        """Seconds since `nonce` was issued, None when it is not one of ours."""
-        try:
-            octets = base64.b64decode(nonce, validate=True)
-        except ValueError:
-            return None
-        if len(octets) != 24 or octets[8:] != self._sign(octets[:8]):
-            return None
-        return now - int.from_bytes(octets[:5], "big") / 1000
-
-
 class Registrar:
     """Answers REGISTER requests."""
 
@@ -76,7 +48,7 @@ class Registrar:
         self._directory = directory
         self._registrations = registrations
         self._notifier = notifier
-        self._nonces = Nonces(runtime)
+        self._digests = Digests(runtime, directory)
 
     def receive(self, key: str, request: Message, source: Socket, transport: str, now: float) -> None:
         """Take a REGISTER; the answers go out through the wire, the final one a little later."""
@@ -87,25 +59,27 @@ class Registrar:
             credentials = None
             if not trusted:
                 self._check_expiry(bindings)
-                credentials = self._credentials(request, aor, now)
+                credentials = self._digests.claimed(request, "authorization", aor.realm, now)
                 checking = response(request, 100, self._rules.trying)
                 self._runtime.wire.respond(key, checking, transport, now)
-        except Rejected as rejected:
+        except (Rejected, Doubted) as rejected:
             self._reject(key, request, transport, rejected, now)
             return
 
         def conclude(then: float) -> None:
             try:
-                device = self._authenticate(credentials, aor)
+                device = self._authenticate(request, credentials, aor)
                 route, proved = way(request, source, transport, "path"), credentials is not None
                 self._save(key, request, aor, device, bindings, route, then, proved=proved)
-            except Rejected as rejected:
+            except (Rejected, Doubted) as rejected:
                 self._reject(key, request, transport, rejected, then)
 
         wait = self._runtime.draw(self._rules.delay) if credentials is not None else 0.0
         self._runtime.agenda.at(now + wait, conclude)
 
-    def _reject(self, key: str, request: Message, transport: str, rejected: Rejected, now: float) -> None:
+    def _reject(self, key: str, request: Message, transport: str, rejected: Rejected | Doubted, now: float) -> None:
+        if isinstance(rejected, Doubted):
+            rejected = Rejected(401, None, tuple(("WWW-Authenticate", each) for each in rejected.challenges))
         data = response(
             request,
             rejected.status,
@@ -184,26 +158,7 @@ class Registrar:
         trusted = self._rules.known_source is KnownSource.TRUSTED
         return trusted and self._registrations.source_is_known(aor, source, now)
 
-    def _credentials(self, request: Message, aor: Aor, now: float) -> Credentials:
-        value = request.get("authorization")
-        if value is None:
-            raise self._challenge(aor, self._nonces.new(now))
-        try:
-            credentials = Credentials.parse(value)
-        except SipSyntaxError:
-            raise self._challenge(aor, self._nonces.new(now)) from None
-        age = self._nonces.age(credentials.nonce, now)
-        if age is None or credentials.realm.lower() != aor.realm.lower():
-            raise self._challenge(aor, self._nonces.new(now))
-        if age > self._rules.nonce_lifetime_s:
-            raise self._challenge(aor, self._nonces.new(now), ", stale=true")
-        return credentials
-
-    def _challenge(self, aor: Aor, nonce: str, extra: str = "") -> Rejected:
-        value = f'Digest realm="{aor.realm}", nonce="{nonce}"{extra}'
-        return Rejected(401, None, (("WWW-Authenticate", value),))
-
-    def _authenticate(self, credentials: Credentials | None, aor: Aor) -> Device:
+    def _authenticate(self, request: Message, credentials: Credentials | None, aor: Aor) -> Device:
         """The device that `aor` belongs to. Refused: the same nonce again, with qop for a wrong password."""
         owner = self._owner(aor)
         if credentials is None:
@@ -211,12 +166,12 @@ class Registrar:
                 raise Rejected(403)
             return owner[1]
         if owner is None:
-            raise self._challenge(aor, credentials.nonce)
+            raise self._digests.refused(credentials, aor.realm)
         device = owner[1]
         if credentials.username.lower() != aor.user.lower():
             raise Rejected(403)
-        if self._rules.wrong_password is Gate.REFUSED and not _matches(credentials, device.password):
-            raise self._challenge(aor, credentials.nonce, ', qop="auth"')
+        if not self._digests.is_proved(credentials, device.password, request):
+            raise self._digests.refused(credentials, aor.realm, wrong=True)
         return device
 
     def _owner(self, aor: Aor) -> tuple[Account, Device] | None:
@@ -302,12 +257,3 @@ class Registrar:
 
 def _names(request: Message, header: str, option: str) -> bool:
     return option in {each.lower() for each in elements(request.all(header))}
-
-
-def _matches(credentials: Credentials, password: str | None) -> bool:
-    if password is None:
-        return False
-    try:
-        return verify(credentials, password=password, method="REGISTER")
-    except UnicodeEncodeError:
-        return False

@@ -43,6 +43,13 @@ class Gate(StrEnum):
     ACCEPTED = "accepted"
 
 
+class Demand(StrEnum):
+    """Whether something is demanded of phones."""
+
+    NEVER = "never"
+    ALWAYS = "always"
+
+
 class Carrier(StrEnum):
     """Where a token may stand."""
 

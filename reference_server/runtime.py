@@ -75,6 +75,9 @@ class Wire(Protocol):
     def respond(self, key: str, data: bytes, transport: str, now: float) -> None:
         """Answer the request `key`."""
 
+    def repeat(self, key: str, transport: str, now: float) -> None:
+        """Send the newest provisional answer to the request `key` again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Runtime:

@@ -17,6 +17,7 @@ from reference_server.behaviour import Behaviour
 from reference_server.call_wire import CallWriter
 from reference_server.callers import Callers
 from reference_server.calls import Calls
+from reference_server.digests import Digests
 from reference_server.directory import Directory, realm_of
 from reference_server.edge import Edge, refusal
 from reference_server.effects import ApiRequest, CutConnections, Effect, SendMedia, SendSip
@@ -26,7 +27,7 @@ from reference_server.media import MediaRelay
 from reference_server.notifier import Notifier
 from reference_server.presence import Presence
 from reference_server.quickcall import Quickcalls
-from reference_server.registrar import Nonces, Registrar
+from reference_server.registrar import Registrar
 from reference_server.registrations import Aor, Contact, Registrations
 from reference_server.routing import Router
 from reference_server.runtime import NOWHERE, Agenda, Route, Runtime, bracketed
@@ -81,12 +82,12 @@ class ReferenceServer:
         notifier = Notifier(self._runtime, self._registrations, relay)
         self._media = MediaRelay((media_host, media_port))
         registrar = Registrar(self._runtime, self.directory, self._registrations, notifier)
-        self.presence = Presence(self._runtime, relay)
+        digests = Digests(self._runtime, self.directory)
+        self.presence = Presence(self._runtime, relay, digests)
         router = Router(self._runtime, self.directory, self._registrations, relay)
-        nonces = Nonces(self._runtime)
-        callers = Callers(self._runtime, self.directory, self._registrations, router, nonces)
+        callers = Callers(self._runtime, self.directory, self._registrations, router, digests)
         writer = CallWriter(self._runtime, relay, self._media.address)
-        self.calls = Calls(self._runtime, relay, writer, router, callers, self.presence, self._media)
+        self.calls = Calls(self._runtime, relay, writer, router, callers, self.presence, self._media, digests)
         self.presence.truth = self.calls.live
         self._quickcalls = quickcalls = Quickcalls(self._runtime, router, callers, self.calls, writer)
         self._edge = Edge(self._runtime, registrar, self.calls, self.presence)
@@ -182,6 +183,11 @@ class ReferenceServer:
     def respond(self, key: str, data: bytes, transport: str, now: float) -> None:
         """Answer the request `key`."""
         self._layer(transport).respond(key, data, now)
+        self._pump(transport, now)
+
+    def repeat(self, key: str, transport: str, now: float) -> None:
+        """Send the newest provisional answer to the request `key` again."""
+        self._layer(transport).repeat(key)
         self._pump(transport, now)
 
     # inside

@@ -6,8 +6,11 @@ from dataclasses import replace
 from typing import Protocol
 
 from phones.sip import sdp
+from phones.sip.dialog import elements
 from phones.sip.index import Message
 from phones.sip.message import response
+from phones.sip.reliable import MOST_NUMBER, RELIABLE, Announcement, requires_reliable, rseq_of
+from reference_server.behaviour_calls import Reliable, Update
 from reference_server.call_wire import (
     AGENT,
     LOSE_RACE,
@@ -19,7 +22,9 @@ from reference_server.call_wire import (
     tag_of,
     target_of,
 )
+from reference_server.digests import Digests, Doubted
 from reference_server.legs import CONFIRMED, LINGER_S, Leg
+from reference_server.rules import Demand, Gate
 from reference_server.runtime import Runtime
 from reference_server.ways import answered
 from reference_server.wire import Relay
@@ -27,22 +32,31 @@ from reference_server.wire import Relay
 MOST_FORKS = 16
 """Dialogs of one INVITE that are hung up."""
 
-INSIDE = ("OPTIONS", "MESSAGE", "INFO", "UPDATE", "NOTIFY")
+INSIDE = ("OPTIONS", "MESSAGE", "INFO", "NOTIFY")
 """Requests inside a dialog that change nothing and get 200."""
+
+
+SUPPORTED = ("path", "replaces")
+"""The option tags that FreeSWITCH names (recorded)."""
 
 
 class Owner(Protocol):
     """Who is told what becomes of a leg."""
 
     def leg_changed(self, leg: Leg, event: str, now: float) -> None:
-        """`event` is one of progress, answered, refused, unanswered, gone, over. After over nothing follows."""
+        """`event` is one of progress, answered, refused, unanswered, held, resumed, gone, over.
+
+        After over nothing follows.
+        """
 
 
 class Switch:
     """All legs that are not over yet."""
 
-    def __init__(self, runtime: Runtime, relay: Relay, writer: CallWriter, owner: Owner) -> None:
+    def __init__(self, runtime: Runtime, relay: Relay, writer: CallWriter, owner: Owner, digests: Digests) -> None:
         self._runtime = runtime
+        self._rules = runtime.behaviour.calls
+        self._digests = digests
         self._relay = relay
         self._writer = writer
         self._owner = owner
@@ -64,6 +78,8 @@ class Switch:
 
     def invite(self, leg: Leg, body: bytes, extra: list[Header], last: list[Header], now: float) -> None:
         """Ring: send the INVITE of `leg`, whose machine has just been made."""
+        if self._rules.asks_reliable is Demand.ALWAYS:
+            extra = [*extra, ("Require", RELIABLE)]
         data = self._writer.invite(leg, body, extra, last=last)
         self._by_dialog[leg.call_id, leg.tag] = leg
         leg.key = self._runtime.wire.send_request(data, leg.route, now)
@@ -82,12 +98,20 @@ class Switch:
         trying = response(request, 100, "Attempting to connect your call")
         self._runtime.wire.respond(key, trying, leg.route.transport, now)
 
+    def unknown(self, request: Message) -> list[str]:
+        """The option tags that a request requires, and we do not know."""
+        known = {*SUPPORTED, *([RELIABLE] if self._rules.reliable is Reliable.SPOKEN else [])}
+        return [tag for tag in elements(request.all("require")) if tag.lower() not in known]
+
     # what happens to them
 
     def fire(self, leg: Leg, event: str, now: float) -> None:
         """Let `event` happen to `leg`."""
         if event == "timer ring":
             leg.cause = NO_ANSWER
+        if event == "answer" and leg.announcement is not None and leg.announcement.holds_back:
+            leg.held_back = True
+            return
         for action in leg.machine.fire(event, now):
             self._act(leg, action, now)
         if leg.machine.ended:
@@ -118,6 +142,8 @@ class Switch:
         leg = self._by_key.get(key)
         if leg is None:
             return self._reinvited(key, message, now)
+        if message.status < 200 and not self._acknowledge_reliable(leg, message, now):
+            return True
         leg.status, leg.reason = message.status, message.reason
         if 100 < message.status < 300:
             self._read_answer(leg, message)
@@ -151,14 +177,20 @@ class Switch:
     def in_dialog(self, key: str, request: Message, transport: str, now: float) -> bool:
         """Take a request inside a dialog; return whether it is inside one of ours."""
         leg = self._by_dialog.get((request.call_id, tag_of(request.get("to"))))
-        if leg is None or leg.remote_tag != tag_of(request.get("from")):
+        if leg is None or tag_of(request.get("from")) not in (leg.remote_tag, *leg.acknowledged):
             return False
         confirmed = leg.machine.state in CONFIRMED
+        if not self._is_proved(key, request, leg, transport, now):
+            return True
         if request.method == "BYE" and (confirmed or leg.invite is not None):
             self._ok(key, request, transport, now)
             self.fire(leg, "BYE", now)
         elif request.method == "INVITE" and confirmed:
             self._media_changed(key, request, leg, transport, now)
+        elif request.method == "UPDATE":
+            self._updated(key, request, leg, transport, now)
+        elif request.method == "PRACK":
+            self._take_prack(key, request, leg, transport, now)
         elif request.method in INSIDE:
             self._ok(key, request, transport, now)
         else:
@@ -166,6 +198,85 @@ class Switch:
         return True
 
     # inside
+
+    def _is_proved(self, key: str, request: Message, leg: Leg, transport: str, now: float) -> bool:
+        """Whether a request within a call shows who sent it, where it has to; it is answered where it does not."""
+        device = leg.party.device
+        if self._rules.proof_inside is Demand.NEVER or device is None or device.forward is not None:
+            # nobody behind a trunk has a password of ours
+            return True
+        try:
+            self._digests.device(request, "proxy-authorization", self._rules.wrong_password, now)
+        except Doubted as doubted:
+            headers = [("Proxy-Authenticate", challenge) for challenge in doubted.challenges]
+            self._runtime.wire.respond(key, response(request, 407, headers=headers), transport, now)
+            return False
+        return True
+
+    def _acknowledge_reliable(self, leg: Leg, message: Message, now: float) -> bool:
+        """Send the PRACK of a reliable provisional answer; False for one that is to be passed over (RFC 3262 4)."""
+        number, tag = rseq_of(message), tag_of(message.get("to"))
+        if number is None or not tag:
+            return True
+        known = leg.acknowledged.get(tag)
+        if (known is not None and number != known + 1) or (known is None and len(leg.acknowledged) >= MOST_FORKS):
+            return False
+        leg.acknowledged[tag] = number
+        early = replace(leg, remote=message.get("to") or leg.remote, target=target_of(message) or leg.target)
+        early.route = answered(leg.route, message)
+        self._send(early, self._writer.prack(early, number), now)
+        return True
+
+    def _take_prack(self, key: str, request: Message, leg: Leg, transport: str, now: float) -> None:
+        if leg.announcement is None or not leg.announcement.is_meant(request):
+            self._runtime.wire.respond(key, response(request, 481, headers=AGENT), transport, now)
+            return
+        self._ok(key, request, transport, now)
+        self._announced(leg, "PRACK", now)
+
+    def _announced(self, leg: Leg, event: str, now: float) -> None:
+        """What an event of our reliable provisional answer brings about."""
+        actions = leg.announcement.machine.fire(event, now) if leg.announcement is not None else ()
+        if "repeat" in actions:
+            self._runtime.wire.repeat(leg.key, leg.route.transport, now)
+        elif "give up" in actions:
+            self._owner.leg_changed(leg, "gone", now)
+            self.refuse(leg, 504, "Server Time-out", now)
+        elif "go on" in actions and leg.held_back:
+            self.fire(leg, "answer", now)
+        self._arm_announcement(leg)
+
+    def _arm_announcement(self, leg: Leg) -> None:
+        announcement = leg.announcement
+        deadline = announcement.machine.next_deadline() if announcement is not None else None
+        if announcement is None or deadline is None:
+            return
+
+        def job(then: float) -> None:
+            event = announcement.machine.due(then)
+            if event is not None:
+                self._announced(leg, event, then)
+
+        self._runtime.agenda.at(deadline, job)
+
+    def _updated(self, key: str, request: Message, leg: Leg, transport: str, now: float) -> None:
+        """Answer an UPDATE. An offer has to wait for the answer to another one (RFC 3311 5.2)."""
+        if not request.body or self._rules.update is Update.BARE:
+            leg.target = target_of(request) or leg.target
+            self._ok(key, request, transport, now)
+        elif leg.machine.state in CONFIRMED or self._has_agreed(leg):
+            self._media_changed(key, request, leg, transport, now)
+        elif leg.invite is None:
+            self._runtime.wire.respond(key, response(request, 491, headers=AGENT), transport, now)
+        else:
+            headers = [*AGENT, ("Retry-After", str(self._runtime.rng.randrange(11)))]
+            self._runtime.wire.respond(key, response(request, 500, headers=headers), transport, now)
+
+    def _has_agreed(self, leg: Leg) -> bool:
+        """Whether the offer of an INVITE that is not answered yet was answered reliably."""
+        if leg.invite is None:
+            return bool(leg.acknowledged) and leg.session is not None
+        return leg.announcement is not None and leg.announcement.machine.ended
 
     def _ok(self, key: str, request: Message, transport: str, now: float) -> None:
         self._runtime.wire.respond(key, response(request, 200, headers=AGENT), transport, now)
@@ -192,13 +303,22 @@ class Switch:
         return True
 
     def _media_changed(self, key: str, request: Message, leg: Leg, transport: str, now: float) -> None:
-        leg.target = target_of(request) or leg.target
+        """Answer the offer of a re-INVITE or UPDATE; one that does not fit leaves everything as it was."""
+        if any(owner is leg for owner, _ in self._reinvites.values()):
+            self._runtime.wire.respond(key, response(request, 491, headers=AGENT), transport, now)
+            return
+        before = leg.session, leg.body
         body = self._writer.answer(leg) if self.read_media(leg, request) else None
-        if body is None:
-            data = response(request, 488, headers=AGENT)
-        else:
-            data = self._writer.with_media(leg, request, 200, "OK", body)
+        if body is None or self._rules.changes is Gate.REFUSED:
+            leg.session, leg.body = before
+            self._runtime.wire.respond(key, response(request, 488, headers=AGENT), transport, now)
+            return
+        leg.target = target_of(request) or leg.target
+        data = self._writer.with_media(leg, request, 200, "OK", body)
         self._runtime.wire.respond(key, data, transport, now)
+        if leg.session is not None and leg.machine.state in CONFIRMED:
+            held = leg.session.direction in ("sendonly", "inactive")
+            self._owner.leg_changed(leg, "held" if held else "resumed", now)
 
     def _reinvited(self, key: str, message: Message, now: float) -> bool:
         leg, cseq = self._reinvites.get(key, (None, 0))
@@ -241,14 +361,25 @@ class Switch:
     def _respond(self, leg: Leg, invite: Message, action: str, now: float) -> None:
         if action == "reject":
             status = leg.status if leg.status >= 300 else 480
-            data = response(invite, status, leg.reason or None, to_tag=self._relay.tag())
+            data = response(
+                invite, status, leg.reason or None, to_tag=leg.tag if leg.announcement else self._relay.tag()
+            )
         elif action == "terminate":
             data = self._writer.terminated(leg, invite)
         else:
             progress = self._runtime.behaviour.calls.progress
             status, reason = (200, "OK") if action == "accept" else (progress, _PROGRESS[progress])
-            body = b"" if status == 180 else self._writer.answer(leg) or b""
-            data = self._writer.with_media(leg, invite, status, reason, body)
+            said = status == 180 or (status == 200 and self._has_agreed(leg))
+            body = b"" if said else self._writer.answer(leg) or b""
+            reliably = status < 200 and requires_reliable(invite) and self._rules.reliable is Reliable.SPOKEN
+            number = 1 + self._runtime.rng.randrange(MOST_NUMBER - 1) if reliably else 0
+            extra = [("Require", RELIABLE), ("RSeq", str(number))] if reliably else []
+            data = self._writer.with_media(leg, invite, status, reason, body, extra)
+            if reliably:
+                leg.announcement = Announcement(invite, number, now, described=bool(body))
+                self._arm_announcement(leg)
+        if action != "ring back":
+            self._announced(leg, "final", now)
         self._runtime.wire.respond(leg.key, data, leg.route.transport, now)
 
     def _send(self, leg: Leg, data: bytes, now: float) -> None:

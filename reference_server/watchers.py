@@ -16,9 +16,10 @@ from phones.sip.message import Address as Socket
 from phones.sip.message import response
 from phones.sip.transport import Transport
 from reference_server.behaviour_presence import Again, Counter, Ending, Notified, Package, Restarted, Target
+from reference_server.digests import Digests, Doubted
 from reference_server.lamp_documents import CONTENT_TYPES
 from reference_server.registrations import Aor
-from reference_server.rules import Gate
+from reference_server.rules import Demand, Gate
 from reference_server.runtime import Route, Runtime
 from reference_server.ways import way
 from reference_server.wire import Rejected, Relay, assemble, seconds, written_uri
@@ -90,11 +91,12 @@ class _Asked:
 class Watchers:
     """Answers SUBSCRIBE and keeps the subscriptions. `body` makes the documents."""
 
-    def __init__(self, runtime: Runtime, relay: Relay, body: Body) -> None:
+    def __init__(self, runtime: Runtime, relay: Relay, body: Body, digests: Digests) -> None:
         self._runtime = runtime
         self._rules = runtime.behaviour.subscribe
         self._relay = relay
         self._body = body
+        self._digests = digests
         self._tag_head = runtime.hex(32)
         self._dialogs: dict[tuple[str, ...], Subscription] = {}
         self._places: dict[tuple[str, ...], Subscription] = {}
@@ -119,11 +121,16 @@ class Watchers:
         """Take a SUBSCRIBE: answer it, then send the NOTIFY that follows it."""
         tag = f"{self._tag_head}-{self._runtime.hex(8)}"
         try:
+            if self._rules.proof is Demand.ALWAYS:
+                self._digests.device(request, "authorization", Gate.REFUSED, now)
             asked = self._read(request)
             if asked.to_tag:
                 self._refresh(key, request, asked, Route(source, transport), now)
             else:
                 self._begin(key, request, asked, way(request, source, transport), tag, now)
+        except Doubted as doubted:
+            challenges = [("WWW-Authenticate", challenge) for challenge in doubted.challenges]
+            self._runtime.wire.respond(key, response(request, 401, headers=challenges, to_tag=tag), transport, now)
         except Rejected as rejected:
             data = response(request, rejected.status, rejected.reason, headers=rejected.headers, to_tag=tag)
             self._runtime.wire.respond(key, data, transport, now)

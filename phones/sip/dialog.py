@@ -35,6 +35,11 @@ def uri_of(value: str) -> str:
     return _parts(value)[0]
 
 
+def parameters_of(value: str) -> str:
+    """The header parameters behind the URI in a header value, with their semicolons; '' without any."""
+    return _parts(value)[1]
+
+
 def tag_of(value: str) -> str:
     """The tag parameter of a From or To, '' without one."""
     match = _TAG.search(_parts(value)[1])
@@ -141,7 +146,7 @@ class Dialog:
         if self.remote_cseq is not None and message.cseq <= self.remote_cseq:
             return False
         self.remote_cseq = message.cseq
-        if message.method in ("INVITE", "NOTIFY", "SUBSCRIBE"):
+        if message.method in ("INVITE", "NOTIFY", "SUBSCRIBE", "UPDATE"):
             self.retarget(message)
         return True
 

@@ -1,14 +1,25 @@
-"""Digest access authentication for SIP: RFC 3261 22, RFC 2617 (MD5, with and without qop=auth)."""
+"""Digest access authentication for SIP: RFC 3261 22, RFC 7616 and 8760.
+
+MD5, SHA-256 and SHA-512-256; qop auth and auth-int, and none at all, as RFC 2069 had it.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import re
-from dataclasses import dataclass
-from hashlib import md5
+from dataclasses import dataclass, replace
 
 from phones.sip.index import SipSyntaxError
 
 _PAIR = re.compile(r'\s*([!%\'*+\-.0-9A-Za-z_`~]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s,"]*)\s*(?:,|$)')
+
+_HASHES = {"MD5": "md5", "SHA-256": "sha256", "SHA-512-256": "sha512_256"}
+"""From the weakest; what OpenSSL names them. Not every one of its builds has the last."""
+_STRENGTHS = {
+    name: (strength, called)
+    for strength, (name, called) in enumerate(_HASHES.items())
+    if called in hashlib.algorithms_available
+}
 
 _ESCAPED = re.compile(r"\\(.)")
 
@@ -67,8 +78,14 @@ class Challenge:
 
     @property
     def answerable(self) -> bool:
-        """Whether `answer` speaks what is asked for: MD5, and qop=auth or none."""
-        return self.algorithm.upper() == "MD5" and (not self.qop or "auth" in self.qop)
+        """Whether `answer` speaks what is asked for."""
+        spoken = not self.qop or "auth" in self.qop or "auth-int" in self.qop
+        return spoken and self.algorithm.upper() in _STRENGTHS
+
+    @property
+    def strength(self) -> int:
+        """Of its algorithm; the more the better, and -1 for one that is not spoken here."""
+        return _STRENGTHS.get(self.algorithm.upper(), (-1, ""))[0]
 
     def __str__(self) -> str:
         parts = [f"realm={_quote(self.realm)}", f"nonce={_quote(self.nonce)}"]
@@ -134,41 +151,47 @@ class Credentials:
         return "Digest " + ", ".join(parts)
 
 
-def _hash(text: str) -> str:
-    return md5(text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
+def _response(c: Credentials, password: str, method: str, body: bytes) -> str:
+    """RFC 7616 3.4.1 to 3.4.3. Raises ValueError for an algorithm that is not spoken here."""
+    _, called = _STRENGTHS.get(c.algorithm.upper(), (-1, ""))
 
+    def digest(data: str | bytes) -> str:
+        octets = data if isinstance(data, bytes) else data.encode("utf-8", "surrogateescape")
+        return hashlib.new(called, octets, usedforsecurity=False).hexdigest()
 
-def _response(c: Credentials, password: str, method: str) -> str:
-    return _answer(c.username, c.realm, password, method, c.uri, c.nonce, c.qop, c.nc, c.cnonce)
-
-
-def _answer(
-    username: str, realm: str, password: str, method: str, uri: str, nonce: str, qop: str, nc: str, cnonce: str
-) -> str:
-    """RFC 2617 3.2.2.1."""
-    ha1 = _hash(f"{username}:{realm}:{password}")
-    ha2 = _hash(f"{method}:{uri}")
-    if qop:
-        return _hash(f"{ha1}:{nonce}:{nc}:{cnonce}:{qop}:{ha2}")
-    return _hash(f"{ha1}:{nonce}:{ha2}")
+    shared = digest(f"{c.username}:{c.realm}:{password}")
+    asked = digest(f"{method}:{c.uri}:{digest(body)}" if c.qop == "auth-int" else f"{method}:{c.uri}")
+    counted = f"{c.nc}:{c.cnonce}:{c.qop}:" if c.qop else ""
+    return digest(f"{shared}:{c.nonce}:{counted}{asked}")
 
 
 def answer(
-    challenge: Challenge, *, username: str, password: str, method: str, uri: str, cnonce: str, nc: int = 1
+    challenge: Challenge,
+    *,
+    username: str,
+    password: str,
+    method: str,
+    uri: str,
+    cnonce: str,
+    nc: int = 1,
+    body: bytes = b"",
 ) -> Credentials:
-    """Credentials for `challenge`. qop=auth is used where it is offered, the RFC 2069 form where no qop is.
+    """Credentials for `challenge`, and for a request with `body`.
 
-    Raises SipSyntaxError for an algorithm or qop that is not spoken here.
+    qop=auth is used where it is offered, auth-int where that alone is, the RFC 2069 form where no qop is. Raises
+    SipSyntaxError for an algorithm or qop that is not spoken here.
     """
     if not challenge.answerable:
         raise SipSyntaxError(f"digest {challenge.algorithm[:20]!r} with qop {challenge.qop!r:.40} is not supported")
-    realm, nonce = challenge.realm, challenge.nonce
-    qop, count = ("auth", f"{nc:08x}") if challenge.qop else ("", "")
-    cnonce = cnonce if qop else ""
-    response = _answer(username, realm, password, method, uri, nonce, qop, count, cnonce)
-    return Credentials(username, realm, nonce, uri, response, qop, count, cnonce, opaque=challenge.opaque)
+    made = Credentials(
+        username, challenge.realm, challenge.nonce, uri, "", algorithm=challenge.algorithm, opaque=challenge.opaque
+    )
+    if challenge.qop:
+        made = replace(made, qop="auth" if "auth" in challenge.qop else "auth-int", nc=f"{nc:08x}", cnonce=cnonce)
+    return replace(made, response=_response(made, password, method, body))
 
 
-def verify(credentials: Credentials, *, password: str, method: str) -> bool:
-    """Whether `credentials` were made with `password` for a request of `method`."""
-    return credentials.response == _response(credentials, password, method)
+def verify(credentials: Credentials, *, password: str, method: str, body: bytes = b"") -> bool:
+    """Whether `credentials` were made with `password` for a request of `method` with `body`."""
+    spoken = credentials.algorithm.upper() in _STRENGTHS
+    return spoken and credentials.response == _response(credentials, password, method, body)

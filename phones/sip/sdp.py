@@ -20,6 +20,7 @@ MOST_MEDIA = 32
 MOST_FORMATS = 128
 
 _MIRRORED = {"sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive"}
+_HELD = {"sendrecv": "sendonly", "recvonly": "inactive"}
 _CODECS = {0: "PCMU/8000", 3: "GSM/8000", 8: "PCMA/8000", 9: "G722/8000", 18: "G729/8000"}
 _HOST = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.:_-]{0,253}[A-Za-z0-9:])?|::[A-Fa-f0-9:.]{0,43}")
 _MEDIA = re.compile(r"([!-.0-~]{1,20}) ([0-9]{1,5})(?:/[0-9]{1,3})? ([!-~]{1,40})((?: [!-~]{1,40})+)")
@@ -126,27 +127,38 @@ def offer(
     version: int = 1,
     formats: tuple[int, ...] = (0, 8, 101),
     owner: str = "ringproof",
+    direction: str = "sendrecv",
 ) -> bytes:
     """A session that offers audio at `host`, `port`. A dynamic payload type (96 and above) is telephone-event.
 
     `owner` is a word without spaces; `version` must rise with every change that the same session sends (RFC 3264 8).
     """
     events = next((number for number in formats if number >= 96), None)
-    return _write(Session(host, port, formats, events=events), session_id, version, owner)
+    return _write(Session(host, port, formats, direction, events), session_id, version, owner)
 
 
 def answer(
-    theirs: Session, host: str, port: int, *, session_id: int, version: int = 1, owner: str = "ringproof"
+    theirs: Session,
+    host: str,
+    port: int,
+    *,
+    session_id: int,
+    version: int = 1,
+    owner: str = "ringproof",
+    held: bool = False,
 ) -> bytes | None:
     """The answer to `theirs` with audio at `host`, `port`; None when no codec is common or they want no audio.
 
-    The direction is turned round (RFC 3264 6.1); the other media are refused, each in its place (RFC 3264 6).
+    The direction is turned round (RFC 3264 6.1); who is `held` is not heard (8.4). The other media are refused, each in
+    its place (RFC 3264 6).
     """
     if PCMU not in theirs.formats or theirs.port == 0:
         return None
     formats = (PCMU,) if theirs.events is None else (PCMU, theirs.events)
     refused = [tuple(_refused(line) for line in lines) for lines in (theirs.before, theirs.after)]
-    ours = Session(host, port, formats, _MIRRORED[theirs.direction], theirs.events, refused[0], refused[1])
+    direction = _MIRRORED[theirs.direction]
+    direction = _HELD.get(direction, direction) if held else direction
+    ours = Session(host, port, formats, direction, theirs.events, refused[0], refused[1])
     return _write(ours, session_id, version, owner)
 
 

@@ -385,6 +385,12 @@ class TransactionLayer:
             self._outputs.append(Send(data, transaction.remote, retransmission=False))
         self._arm(transaction, now, client=False)
 
+    def repeat(self, key: str) -> None:
+        """Send the newest answer of the server transaction `key` again, as long as it is a provisional one."""
+        transaction = self._server.get(key)
+        if transaction is not None and transaction.last and transaction.machine.state == "proceeding":
+            self._outputs.append(Send(transaction.last, transaction.remote, retransmission=True))
+
     def receive(self, message: Message, source: Address, now: float) -> None:
         """Take one message from the wire."""
         if message.is_request:

@@ -19,6 +19,8 @@ from harness.sipp.running import TEMPLATES, call_rate, credentials, render
 VALUES: dict[str, dict[str, Any]] = {
     "registrar": {"realm": "r.example", "username": "u", "password": "p", "expires": 60, "more": 2},
     "watch": {"changes": 3},
+    "elsewhere": {"uri": "sip:next@r.example"},
+    "demanding": {"uri": "sip:u@192.0.2.1"},
     "notifier": {"states": ["terminated", "early"]},
 }
 

@@ -31,6 +31,8 @@ class Lab:
         self._run.watcher = self._watch
         self.requests: list[tuple[str, str]] = []
         """Phone and method of every request that came in, so far."""
+        self.answers: list[tuple[str, str]] = []
+        """Phone, status and method of every answer that came in, so far."""
         self.media: list[tuple[str, str]] = []
         """Phone and direction of every RTP packet, so far."""
         self._states: list[tuple[str, str]] = []
@@ -48,6 +50,9 @@ class Lab:
         kind, phone = event["kind"], str(event.get("phone"))
         if kind == "message" and event["direction"] == "in" and not data.startswith(b"SIP/"):
             self.requests.append((phone, data.partition(b" ")[0].decode("latin-1")))
+        elif kind == "message" and event["direction"] == "in":
+            answer = Message.parse(data)
+            self.answers.append((phone, f"{answer.status} {answer.method}"))
         elif kind == "media":
             self.media.append((phone, event["direction"]))
         elif "state" in event:

@@ -97,6 +97,69 @@ def test_whom_it_calls(tmp_path: Path) -> None:
     assert [each["state"] for each in told.events("call")] == ["calling", "ringing", "talking", "ended"]
 
 
+def test_it_goes_where_it_is_sent(tmp_path: Path) -> None:
+    """Three Contacts, one of them no SIP URI: the best is tried first, and is enough."""
+
+    async def script(made: Lab) -> None:
+        with Sipp(Part("elsewhere", {"uri": "sip:next@example.com"})) as run:
+            desk = phone(made, run.addresses[0])
+            desk.call(f"sip:nobody@{REALM}")
+            await made.until(lambda: "talking" in made.states("call"))
+            desk.hang_up()
+            [outcome] = await run.ended(30)
+            is_good(outcome, 1)
+
+    told = play(tmp_path / "record", script)
+    assert [each.uri for each in told.messages("1001", "out", "INVITE")] == [
+        f"sip:nobody@{REALM}", "sip:next@example.com",
+    ]  # fmt: skip
+
+
+def test_two_phones_take_its_call(tmp_path: Path) -> None:
+    async def script(made: Lab) -> None:
+        with Sipp(Part("forked")) as run:
+            desk = phone(made, run.addresses[0])
+            desk.call(f"sip:nobody@{REALM}")
+            # the second 200, which is nobody's whom it talks to
+            await made.until(lambda: made.answers.count(("1001", "200 BYE")) == 1)
+            desk.hang_up()
+            [outcome] = await run.ended(30)
+            is_good(outcome, 1)
+
+    told = play(tmp_path / "record", script)
+    assert [each.uri.partition("@")[0] for each in told.messages("1001", "out", "BYE")] == ["sip:two", "sip:one"]
+
+
+def test_it_acknowledges_reliable_answers(tmp_path: Path) -> None:
+    """And follows the UPDATE and the second INVITE by which the other side holds the call."""
+
+    async def script(made: Lab) -> None:
+        with Sipp(Part("reliable")) as run:
+            desk = phone(made, run.addresses[0])
+            desk.call(f"sip:nobody@{REALM}")
+            await made.until(lambda: ("1001", "ACK") in made.requests)
+            desk.hang_up()
+            [outcome] = await run.ended(30)
+            is_good(outcome, 1)
+
+    told = play(tmp_path / "record", script)
+    assert [each.get("rack") for each in told.messages("1001", "out", "PRACK") if each.is_request] == ["41 1 INVITE"]
+
+
+def test_its_callers_demand_reliable_answers(tmp_path: Path) -> None:
+    async def script(made: Lab) -> None:
+        desk = phone(made, ("127.0.0.1", 9))
+        desk.calls_policy = CallPolicy("answer", after=2.0)
+        at = desk.phone.local
+        part = Part("demanding", {"uri": f"sip:1001@{at[0]}:{at[1]}"}, remote=at, calls=5, rate=50)
+        with Sipp(part) as run:
+            [outcome] = await run.ended(30)
+            is_good(outcome, 5)
+
+    told = play(tmp_path / "record", script)
+    assert [each["reason"] for each in told.events("call") if each["state"] == "ended"] == ["hung up by the peer"] * 5
+
+
 def test_its_lamp(tmp_path: Path) -> None:
     states = ["terminated", "early", "confirmed", "terminated"]
 

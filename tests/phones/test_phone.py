@@ -15,7 +15,7 @@ from phones.sip.message import Address, response
 from tests.phones.playbook import EDGE, LOCAL, Desk, a_request, challenge, granted, message, without
 from tests.phones.sip.strategies import HOSTILE, broken
 
-ALLOW = "INVITE, ACK, BYE, CANCEL, NOTIFY, OPTIONS"
+ALLOW = "INVITE, ACK, BYE, CANCEL, NOTIFY, OPTIONS, PRACK, UPDATE"
 
 
 # --- answers ---------------------------------------------------------------------------------------------------------
@@ -54,7 +54,7 @@ def test_a_notify_is_answered_to_the_octet() -> None:
     ("method", "status"),
     [
         ("OPTIONS", 200), ("NOTIFY", 200), ("INVITE", 486), ("BYE", 481), ("CANCEL", 481), ("REGISTER", 405),
-        ("SUBSCRIBE", 405), ("MESSAGE", 405), ("INFO", 405), ("UPDATE", 405), ("REFER", 405), ("PRACK", 405),
+        ("SUBSCRIBE", 405), ("MESSAGE", 405), ("INFO", 405), ("UPDATE", 481), ("REFER", 405), ("PRACK", 481),
         ("PUBLISH", 405), ("FOO", 501), ("options", 501), ("RE%47IST%45R", 501),
     ],
 )  # fmt: skip

@@ -237,6 +237,49 @@ def test_a_registrar_in_trouble_is_asked_again(status: int) -> None:
     assert desk.changes()[-1] == "registered"
 
 
+@pytest.mark.parametrize(
+    ("value", "waits"), [("60", 60), (" 60;duration=9", 60), ("60 (at lunch)", 60), ("6x", 0), ("-1", 0), ("9" * 11, 0)]
+)
+def test_a_registrar_that_wants_to_be_left_alone_is(value: str, waits: int) -> None:
+    """RFC 3261 21.5.4."""
+    desk = Desk().registered(600)
+    desk.run(480.0)
+    desk.answer(503, [("Retry-After", value)])
+    refused = desk.now
+    desk.run(100.0)
+    again = [time for time, effect in desk.log if isinstance(effect, Transmit) and time > refused]
+    assert waits <= again[0] - refused <= waits + 1.0
+
+
+def test_a_notifier_that_wants_to_be_left_alone_is() -> None:
+    desk = watching(Transport.UDP)
+    desk.run(100.0)
+    desk.subscribe(expires=600)
+    desk.answer(503, [("Retry-After", "450")])
+    assert desk.watched()[-1][:2] == ("active", 503)
+    desk.new()
+    desk.run(440.0)
+    assert "SUBSCRIBE" not in [one.method for one in desk.sent()]
+    desk.run(20.0)
+    assert "SUBSCRIBE" in [one.method for one in desk.sent()]
+
+
+def test_a_notifier_that_wants_to_be_left_alone_longer_than_it_has_granted() -> None:
+    desk = watching(Transport.UDP)
+    desk.run(100.0)
+    desk.subscribe()
+    desk.answer(503, [("Retry-After", "550")])
+    assert desk.watched()[-1][:2] == ("refused", 503)
+    count = len(desk.all_sent("SUBSCRIBE"))
+    for _ in range(5):
+        desk.run(100.0)
+        if desk.last_sent().method == "REGISTER":
+            desk.accept()
+    assert len(desk.all_sent("SUBSCRIBE")) == count
+    desk.run(60.0)
+    assert len(desk.all_sent("SUBSCRIBE")) > count
+
+
 def test_a_registrar_that_says_no_is_believed() -> None:
     desk = Desk().registered(60)
     desk.run(48.0)

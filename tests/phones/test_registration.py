@@ -35,7 +35,7 @@ WALK = """
     idle, move -> trying: send []
     trying, move -> trying: send []
     trying, unregister -> leaving: send zero []
-    trying, challenge -> trying: answer []
+    trying, again -> trying: answer []
     trying, interval -> trying: send []
     trying, elsewhere -> trying: send []
     trying, accepted -> registered: report registered [expiry refresh]
@@ -50,7 +50,7 @@ WALK = """
     registered, timer expiry -> idle: report expired []
     refreshing, move -> refreshing: send [expiry]
     refreshing, unregister -> leaving: send zero []
-    refreshing, challenge -> refreshing: answer [expiry]
+    refreshing, again -> refreshing: answer [expiry]
     refreshing, interval -> refreshing: send [expiry]
     refreshing, elsewhere -> refreshing: send [expiry]
     refreshing, accepted -> registered: report registered [expiry refresh]
@@ -60,7 +60,7 @@ WALK = """
     refreshing, timeout -> idle: report unanswered []
     refreshing, timer expiry -> trying: report expired []
     leaving, move -> trying: send []
-    leaving, challenge -> leaving: answer []
+    leaving, again -> leaving: answer []
     leaving, interval -> idle: report refused []
     leaving, accepted -> idle: report unregistered []
     leaving, removed -> idle: report unregistered []
@@ -157,7 +157,7 @@ def test_of_several_challenges_it_takes_the_one_that_it_speaks() -> None:
     desk = Desk()
     desk.register()
     name, md5 = challenge("n5")
-    desk.answer(401, [(name, 'Digest realm="r", nonce="n0", algorithm=SHA-256'), (name, "Basic x"), (name, md5)])
+    desk.answer(401, [(name, 'Digest realm="r", nonce="n0", algorithm=SHA-3'), (name, "Basic x"), (name, md5)])
     assert Credentials.parse(credentials(desk.last_sent())).nonce == "n5"
 
 
@@ -223,14 +223,14 @@ def test_endless_new_nonces_are_given_up(stale: bool) -> None:
     [
         (403, []),
         (404, []),
-        (302, [("Contact", "<sip:elsewhere@b>")]),
+        (305, [("Contact", "<sip:elsewhere@b>")]),
         (500, []),
         (603, []),
         (401, []),
         (401, [("WWW-Authenticate", "Basic realm=x")]),
         (401, [("WWW-Authenticate", 'Digest realm="r"')]),
-        (401, [("WWW-Authenticate", 'Digest realm="r", nonce="n", algorithm=SHA-256')]),
-        (401, [("WWW-Authenticate", 'Digest realm="r", nonce="n", qop="auth-int"')]),
+        (401, [("WWW-Authenticate", 'Digest realm="r", nonce="n", algorithm=SHA-3')]),
+        (401, [("WWW-Authenticate", 'Digest realm="r", nonce="n", qop="auth-conf"')]),
         (401, [("Proxy-Authenticate", challenge()[1])]),
         (407, [challenge()]),
         (423, []),

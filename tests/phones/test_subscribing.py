@@ -47,7 +47,7 @@ def test_a_subscribe_is_complete(event: str, accept: str | None) -> None:
         ("Call-ID", sent.call_id),
         ("CSeq", "1 SUBSCRIBE"),
         ("User-Agent", "ringproof (simulated phone)"),
-        ("Allow", "INVITE, ACK, BYE, CANCEL, NOTIFY, OPTIONS"),
+        ("Allow", "INVITE, ACK, BYE, CANCEL, NOTIFY, OPTIONS, PRACK, UPDATE"),
         ("Contact", "<sip:desk@192.0.2.10:5062>"),
         ("Event", event),
         *([("Accept", accept)] if accept else []),

@@ -68,6 +68,17 @@ def test_again_when_it_is_wanted(reason: str) -> None:
     assert states(desk)[-1] == "active"
 
 
+def test_later_when_nobody_says_when() -> None:
+    """RFC 6665 4.1.3: after `probation` at some later time."""
+    desk = watching()
+    tell(desk, 2, "terminated;reason=probation")
+    assert states(desk) == ["active", "terminated"]
+    desk.run(59.0)
+    assert len(desk.all_sent("SUBSCRIBE")) == 1
+    desk.run(2.0)
+    assert len(desk.all_sent("SUBSCRIBE")) == 2
+
+
 @pytest.mark.parametrize("how", ["unsubscribe", "forget", "subscribe"])
 def test_second_thoughts_while_waiting(how: str) -> None:
     desk = watching()

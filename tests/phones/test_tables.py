@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from phones.call_tables import INCOMING, OUTGOING
+from phones.changing import CHANGE
 from phones.sip.machine import Machine, Table
+from phones.sip.reliable import ANNOUNCEMENT
 from phones.subscription import SUBSCRIPTION
 from tests.phones.walks import check_walk, fired
 
@@ -14,31 +16,31 @@ WALKS = {
     OUTGOING: """
         calling, trying -> proceeding: []
         calling, ringing -> ringing: report ringing []
-        calling, challenge -> calling: send INVITE []
+        calling, again -> calling: send INVITE []
         calling, accepted -> talking: send ACK, report talking []
         calling, failed -> over: report ended []
         calling, timeout -> over: report ended []
         calling, hang up -> doomed: []
         calling, lose -> over: report ended []
         proceeding, ringing -> ringing: report ringing []
-        proceeding, challenge -> calling: send INVITE []
+        proceeding, again -> calling: send INVITE []
         proceeding, accepted -> talking: send ACK, report talking []
         proceeding, failed -> over: report ended []
         proceeding, hang up -> cancelling: send CANCEL [cancel]
         proceeding, lose -> over: report ended []
-        ringing, challenge -> calling: send INVITE []
+        ringing, again -> calling: send INVITE []
         ringing, accepted -> talking: send ACK, report talking []
         ringing, failed -> over: report ended []
         ringing, hang up -> cancelling: send CANCEL [cancel]
         ringing, lose -> over: report ended []
         doomed, trying -> cancelling: send CANCEL [cancel]
         doomed, ringing -> cancelling: send CANCEL [cancel]
-        doomed, challenge -> over: report ended []
+        doomed, again -> over: report ended []
         doomed, accepted -> leaving: send ACK, send BYE, report ended [linger]
         doomed, failed -> over: report ended []
         doomed, timeout -> over: report ended []
         doomed, lose -> over: report ended []
-        cancelling, challenge -> over: report ended []
+        cancelling, again -> over: report ended []
         cancelling, accepted -> leaving: send ACK, send BYE, report ended [linger]
         cancelling, failed -> over: report ended []
         cancelling, timer cancel -> over: report ended []
@@ -63,6 +65,11 @@ WALKS = {
         left, INVITE -> left: refuse [linger]
         left, timer linger -> over: []
         left, lose -> over: []
+        ringing, UPDATE -> ringing: accept UPDATE []
+        cancelling, UPDATE -> cancelling: accept UPDATE [cancel]
+        talking, UPDATE -> talking: accept UPDATE []
+        leaving, UPDATE -> leaving: refuse [linger]
+        left, UPDATE -> left: refuse [linger]
     """,
     INCOMING: """
         offered, ring -> ringing: send 180, report ringing []
@@ -104,10 +111,16 @@ WALKS = {
         leaving, BYE done -> over: []
         leaving, INVITE -> leaving: refuse []
         leaving, lose -> over: []
+        ringing, UPDATE -> ringing: accept UPDATE [answer]
+        ignored, UPDATE -> ignored: accept UPDATE []
+        accepted, UPDATE -> accepted: accept UPDATE []
+        closing, UPDATE -> closing: refuse []
+        talking, UPDATE -> talking: accept UPDATE []
+        leaving, UPDATE -> leaving: refuse []
     """,
     SUBSCRIPTION: """
         idle, subscribe -> subscribing: begin []
-        subscribing, challenge -> subscribing: send []
+        subscribing, again -> subscribing: send []
         subscribing, interval -> subscribing: send []
         subscribing, granted -> accepted: report active [expiry refresh silence]
         subscribing, granted nothing -> left: report terminated [silence]
@@ -123,7 +136,7 @@ WALKS = {
         subscribing, unsubscribe -> withdrawing: []
         subscribing, move -> subscribing: begin []
         subscribing, lose -> idle: report terminated []
-        notified, challenge -> notified: send []
+        notified, again -> notified: send []
         notified, interval -> notified: send []
         notified, granted -> active: report active [expiry refresh]
         notified, granted nothing -> left: report terminated [silence]
@@ -160,7 +173,7 @@ WALKS = {
         active, move -> refreshing: send [expiry]
         active, unsubscribe -> leaving: send zero [expiry]
         active, lose -> idle: report terminated []
-        refreshing, challenge -> refreshing: send [expiry]
+        refreshing, again -> refreshing: send [expiry]
         refreshing, interval -> refreshing: send [expiry]
         refreshing, granted -> active: report active [expiry refresh]
         refreshing, granted nothing -> left: report terminated [silence]
@@ -176,7 +189,7 @@ WALKS = {
         refreshing, move -> refreshing: send [expiry]
         refreshing, unsubscribe -> leaving: send zero [expiry]
         refreshing, lose -> idle: report terminated []
-        withdrawing, challenge -> idle: report terminated []
+        withdrawing, again -> idle: report terminated []
         withdrawing, interval -> idle: report terminated []
         withdrawing, granted -> leaving: send zero []
         withdrawing, granted nothing -> left: report terminated [silence]
@@ -191,7 +204,7 @@ WALKS = {
         withdrawing, NOTIFY probation -> idle: report terminated []
         withdrawing, move -> idle: report terminated []
         withdrawing, lose -> idle: report terminated []
-        leaving, challenge -> leaving: send zero [expiry]
+        leaving, again -> leaving: send zero [expiry]
         leaving, interval -> idle: report terminated []
         leaving, granted -> left: report terminated [silence]
         leaving, granted nothing -> left: report terminated [silence]
@@ -215,6 +228,25 @@ WALKS = {
         waiting, subscribe -> subscribing: begin []
         waiting, unsubscribe -> idle: report terminated []
         waiting, lose -> idle: []
+    """,
+    CHANGE: """
+        settled, change -> asking: send []
+        settled, end -> over: []
+        asking, accepted -> settled: take []
+        asking, glare -> waiting: leave [again]
+        asking, refused -> settled: leave []
+        asking, gone -> over: hang up []
+        asking, end -> over: []
+        waiting, change -> asking: send []
+        waiting, timer again -> asking: send []
+        waiting, end -> over: []
+    """,
+    ANNOUNCEMENT: """
+        announced, PRACK -> done: go on []
+        announced, final -> overtaken: []
+        announced, timer repeat -> announced: repeat [patience repeat]
+        announced, timer patience -> done: give up []
+        overtaken, PRACK -> done: []
     """,
 }
 WAYS: dict[Table, dict[str, list[str]]] = {
@@ -249,8 +281,10 @@ WAYS: dict[Table, dict[str, list[str]]] = {
         "left": ["subscribe", "granted nothing"],
         "waiting": ["subscribe", "NOTIFY probation"],
     },
+    CHANGE: {"settled": [], "asking": ["change"], "waiting": ["change", "glare"]},
+    ANNOUNCEMENT: {"announced": [], "overtaken": ["final"]},
 }
-TIMERS = ("answer", "cancel", "linger", "refresh", "expiry", "retry", "silence")
+TIMERS = ("again", "answer", "patience", "repeat", "cancel", "linger", "refresh", "expiry", "retry", "silence")
 
 
 def machine_in(table: Table, state: str) -> Machine:
@@ -267,7 +301,7 @@ def test_every_event_in_every_state(table: Table) -> None:
     check_walk(WALKS[table], table, WAYS[table], lambda state: machine_in(table, state))
 
 
-@pytest.mark.parametrize("table", WALKS, ids=lambda table: table.name)
+@pytest.mark.parametrize("table", [OUTGOING, INCOMING, SUBSCRIPTION], ids=lambda table: table.name)
 def test_a_call_ends_and_a_subscription_can_always_begin_anew(table: Table) -> None:
     """Whatever happened, losing power leaves nothing that runs or waits."""
     for state in WAYS[table]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import pytest
@@ -44,6 +45,66 @@ def test_the_worked_example_of_rfc_2617() -> None:
         'qop=auth, nc=00000001, cnonce="0a4f113b", opaque="5ccc069c403ebaf9f0171e9517f40e41"'
     )
     assert verify(made, password="Circle Of Life", method="GET")
+
+
+# RFC 7616 3.9.1
+RFC_7616 = (
+    'Digest realm="http-auth@example.org", qop="auth, auth-int", algorithm={algorithm}, '
+    'nonce="7ypf/xlj9XXwfDPEoM4URrv/xwf94BcCAzFZH4GiTo0v", opaque="FQhe/qaU925kfnzjCev0ciny7QMkPqMAFRtzCUYo5tdS"'
+)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "response"),
+    [
+        ("MD5", "8ca523f5e9506fed4657c9700eebdbec"),
+        ("SHA-256", "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"),
+    ],
+)
+def test_the_worked_example_of_rfc_7616(algorithm: str, response: str) -> None:
+    made = answer(
+        Challenge.parse(RFC_7616.format(algorithm=algorithm)),
+        username="Mufasa", password="Circle of Life", method="GET", uri="/dir/index.html",
+        cnonce="f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ",
+    )  # fmt: skip
+    assert (made.qop, made.algorithm, made.response) == ("auth", algorithm, response)
+    assert verify(made, password="Circle of Life", method="GET")
+    assert not verify(replace(made, algorithm="SHA-512-256"), password="Circle of Life", method="GET")
+    assert not verify(replace(made, algorithm="SHA-1"), password="Circle of Life", method="GET")
+
+
+def test_sha_512_256() -> None:
+    """Put together by hand from its definition: FIPS 180-4 5.3.6.2, RFC 7616 3.4."""
+
+    def digest(text: str) -> str:
+        return hashlib.new("sha512_256", text.encode()).hexdigest()
+
+    assert digest("abc") == "53048e2681941ef99b2e29b76b4c7dabe4c2d0c634fc6d46e0e2f13107e7af23"
+    challenge = Challenge.parse('Digest realm="r", nonce="n", algorithm=sha-512-256')
+    made = answer(challenge, username="u", password="p", method="REGISTER", uri="sip:r", cnonce="c")
+    assert made.response == digest(f"{digest('u:r:p')}:n:{digest('REGISTER:sip:r')}")
+
+
+def test_the_body_is_proved_where_that_is_asked_for() -> None:
+    """RFC 2617 3.2.2.3: the digest of the body is part of what is hashed."""
+
+    def digest(text: str) -> str:
+        return hashlib.md5(text.encode()).hexdigest()
+
+    challenge = Challenge.parse('Digest realm="r", nonce="n", qop="auth-int"')
+    made = answer(challenge, username="u", password="p", method="INVITE", uri="sip:x", cnonce="c", body=b"v=0")
+    asked = digest(f"INVITE:sip:x:{digest('v=0')}")
+    assert made.response == digest(f"{digest('u:r:p')}:n:00000001:c:auth-int:{asked}")
+    assert verify(made, password="p", method="INVITE", body=b"v=0")
+    assert not verify(made, password="p", method="INVITE", body=b"v=1")
+    assert not verify(made, password="p", method="INVITE")
+
+
+def test_the_stronger_algorithm_is_known() -> None:
+    names = ["MD5-sess", "md5", "SHA-256", "sha-512-256"]
+    strengths = [Challenge("r", "n", algorithm=name).strength for name in names]
+    assert strengths == sorted(set(strengths))
+    assert strengths[0] == -1
 
 
 def test_without_qop_as_rfc_2069_has_it() -> None:
@@ -150,7 +211,7 @@ def test_credentials_need_each_of_their_parameters(name: str) -> None:
         Credentials.parse(RFC_2617_ANSWER.replace(f"{name}=", f"x{name}="))
 
 
-@pytest.mark.parametrize("asked", ["algorithm=SHA-256", "algorithm=MD5-sess", 'qop="auth-int"'])
+@pytest.mark.parametrize("asked", ["algorithm=SHA-1", "algorithm=MD5-sess", 'qop="auth-conf"'])
 def test_what_is_not_spoken_is_not_answered(asked: str) -> None:
     challenge = Challenge.parse(f'Digest realm="r", nonce="n", {asked}')
     assert not challenge.answerable
@@ -181,20 +242,25 @@ def test_a_challenge_is_read_as_written(
     uri=TEXT,
     cnonce=TEXT,
     nc=st.integers(1, 2**32 - 1),
-    qop=st.sampled_from([(), ("auth",), ("auth-int", "auth")]),
+    qop=st.sampled_from([(), ("auth",), ("auth-int", "auth"), ("auth-int",)]),
     opaque=st.none() | TEXT,
+    algorithm=st.sampled_from(["MD5", "SHA-256", "SHA-512-256", "sha-256"]),
+    body=st.binary(max_size=20),
 )
 @settings(deadline=None)
 def test_what_a_phone_answers_a_registrar_verifies(
     username: str, realm: str, nonce: str, password: str, uri: str, cnonce: str, nc: int, qop: tuple[str, ...],
-    opaque: str | None,
+    opaque: str | None, algorithm: str, body: bytes,
 ) -> None:  # fmt: skip
-    challenge = Challenge(realm, nonce, qop, opaque=opaque)
-    made = answer(challenge, username=username, password=password, method="REGISTER", uri=uri, cnonce=cnonce, nc=nc)
+    challenge = Challenge(realm, nonce, qop, opaque=opaque, algorithm=algorithm)
+    made = answer(
+        challenge, username=username, password=password, method="REGISTER", uri=uri, cnonce=cnonce, nc=nc, body=body
+    )
     read = Credentials.parse(str(made))
     assert read == made
-    assert verify(read, password=password, method="REGISTER")
-    assert not verify(read, password=password + "x", method="REGISTER")
+    assert verify(read, password=password, method="REGISTER", body=body)
+    assert not verify(read, password=password + "x", method="REGISTER", body=body)
+    assert verify(read, password=password, method="REGISTER", body=body + b"x") == (made.qop != "auth-int")
 
 
 PLAIN = st.text("abcXYZ019 .:@/-_", max_size=12)
