@@ -12,6 +12,7 @@ from harness.claims import Claim, State
 from harness.lamps import presentity_key
 from harness.loader import StepAt
 from harness.recorder import CaseRecorder
+from harness.step_facts import holding_of
 from harness.steps import (
     Answer,
     Answering,
@@ -92,8 +93,8 @@ class PhoneSteps:
         elif isinstance(step, Redirect):
             await together(self._redirect(at, name, step.redirect.to) for name in step.redirect.phone)
         elif isinstance(step, Hold | Resume):
-            held, by = isinstance(step, Hold), step.holding.by
-            await together(self._hold(at, name, held, by) for name in step.holding.phone)
+            wished, held = holding_of(step), isinstance(step, Hold)
+            await together(self._hold(at, name, held, wished.by) for name in wished.phone)
         elif isinstance(step, HangUp):
             await together(self._end(at, name, "hang_up") for name in step.hang_up)
         elif isinstance(step, Cancel):

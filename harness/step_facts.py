@@ -8,6 +8,7 @@ from harness.steps import (
     Answering,
     Call,
     Hold,
+    Holding,
     Load,
     Misses,
     Network,
@@ -65,7 +66,7 @@ def phones_of(step: Step) -> list[str]:
     if isinstance(step, Reject):
         return step.reject.phone if isinstance(step.reject, Answering) else step.reject
     if isinstance(step, Hold | Resume):
-        return step.holding.phone
+        return holding_of(step).phone
     if isinstance(step, Misses):
         return step.missing.phone
     value = getattr(step, step.VERB, None)
@@ -73,6 +74,12 @@ def phones_of(step: Step) -> list[str]:
         phone = getattr(value, "phone", [])
         return [phone] if isinstance(phone, str) else list(phone)
     return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+
+
+def holding_of(step: Hold | Resume) -> Holding:
+    """Who holds a call or takes it up again, and how, however that was written."""
+    said = step.hold if isinstance(step, Hold) else step.resume
+    return said if isinstance(said, Holding) else Holding.model_validate({"phone": said})
 
 
 def dialled_by(step: Step) -> list[str]:

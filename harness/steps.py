@@ -322,22 +322,12 @@ class Hold(Step):
     VERB = "hold"
     hold: OneOrMore | Holding
 
-    @property
-    def holding(self) -> Holding:
-        """Who holds and how, however it was written."""
-        return self.hold if isinstance(self.hold, Holding) else Holding.model_validate({"phone": self.hold})
-
 
 class Resume(Step):
     """Phones take up the call again that they hold."""
 
     VERB = "resume"
     resume: OneOrMore | Holding
-
-    @property
-    def holding(self) -> Holding:
-        """Who and how, however it was written."""
-        return self.resume if isinstance(self.resume, Holding) else Holding.model_validate({"phone": self.resume})
 
 
 class HangUp(Step):
