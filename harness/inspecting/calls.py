@@ -56,7 +56,6 @@ class Leg:
     changes: list[Change] = field(default_factory=list)
     status: int = 0
     """Of the last final response to its INVITE."""
-    ever_answered: bool = False
     ended_by: str = ""
     """Who ended it: caller, callee, cancel, or refused; '' while it goes on."""
     alive_t: float = 0.0
@@ -66,6 +65,10 @@ class Leg:
     targets: set[End] = field(default_factory=set)
     """Where its INVITE went, on each hop."""
     invites: set[int] = field(default_factory=set)
+    branches: set[End] = field(default_factory=set)
+    """Where its INVITE went from the first hop's end, and no final response came from yet: a proxy may fork it."""
+    tried: set[End] = field(default_factory=set)
+    """Where it went from there at all."""
     up: set[str] = field(default_factory=set)
     """Tags of those who answered and have not hung up."""
     pending: tuple[LegState, str] | None = None
@@ -139,12 +142,11 @@ class Calls:
                 if message.cseq in leg.invites and sight.target == leg.origin:
                     self._answer(leg, sight, to_tag)
             case "ACK":
-                if leg.pending is not None and message.is_request and message.cseq in leg.invites:
+                if message.cseq in leg.invites:
                     self._settle(leg, sight, to_tag)
             case "CANCEL":
-                if message.is_request and sight.source == leg.origin and leg.state is not LegState.ENDED:
-                    leg.ended_by = "cancel"
-                    leg.becomes(sight, LegState.OPEN)
+                if message.is_request and sight.source == leg.origin and leg.branches <= {sight.target}:
+                    self._cancel(leg, sight)
             case "BYE":
                 other = to_tag if from_tag == leg.tag else from_tag
                 self._bye(leg, sight, other)
@@ -154,10 +156,14 @@ class Calls:
         leg.users |= {user_of(f"<{message.uri}>"), user_of(message.get("to") or "")}
         if len(leg.targets) < MOST_HOPS:
             leg.targets.add(sight.target)
+        if sight.source == leg.origin and message.cseq in leg.invites and sight.target not in leg.tried:
+            leg.branches.add(sight.target)
+            leg.tried.add(sight.target)
         if (sight.source, sight.target) != (leg.origin, leg.target) or message.cseq in leg.invites:
             return
         # again with credentials, or the first time
         leg.invites.add(message.cseq)
+        leg.branches, leg.tried = {sight.target}, {sight.target}
         leg.pending = None
         leg.ended_by = ""
         leg.becomes(sight, LegState.CALLING)
@@ -172,16 +178,29 @@ class Calls:
                 leg.status = status
                 leg.pending = (LegState.TALKING, to_tag)
                 leg.becomes(sight, LegState.OPEN)
-            leg.ever_answered = True
         elif leg.state not in (LegState.TALKING, LegState.ENDED) and not leg.up:
+            if len(leg.tried) > 1:
+                leg.branches.discard(sight.source)
+                if leg.branches:
+                    return
             leg.status = status
             leg.pending = (LegState.ENDED, to_tag)
             leg.ended_by = leg.ended_by or "refused"
             leg.becomes(sight, LegState.OPEN)
 
+    def _cancel(self, leg: Leg, sight: Sight) -> None:
+        """The caller gives up, unless somebody has answered: then others are told to stop ringing."""
+        talks = leg.up or (leg.pending is not None and leg.pending[0] is LegState.TALKING)
+        if not talks and leg.state is not LegState.ENDED:
+            leg.ended_by = "cancel"
+            leg.becomes(sight, LegState.OPEN)
+
     def _settle(self, leg: Leg, sight: Sight, to_tag: str) -> None:
-        """The ACK to a final response."""
-        assert leg.pending is not None
+        """The ACK to a final response, which may be missing in the capture."""
+        if leg.pending is None:
+            if sight.message.cseq == max(leg.invites) and leg.state in (LegState.CALLING, LegState.RINGING):
+                leg.becomes(sight, LegState.OPEN)
+            return
         state, tag = leg.pending
         if to_tag != tag:
             return

@@ -217,6 +217,6 @@ def ghosts(watch: Watch, truth: Truth, settle: float) -> Iterator[Broken]:
             elif (
                 shown.state == "confirmed"
                 and shown.direction == "recipient"
-                and not any(leg.ever_answered for leg in legs)
+                and all(leg.status >= 300 and leg.ended_by in ("refused", "cancel") for leg in legs)
             ):
                 yield Broken("LAW-08", notice.t, (notice.frame, last.frame), "confirmed: a call that nobody answered")

@@ -249,11 +249,12 @@ class Ring:
     caller: str = "2000"
     call_id: str = "call-1"
     cseq: int = 10
+    tag: str = "b"
 
     def headers(self, method: str, *, answered: bool) -> list[tuple[str, str]]:
         """From, To, Call-ID and CSeq."""
         realm = self.story.realm
-        theirs = f"<sip:{self.callee}@{realm}>" + (";tag=b" if answered else "")
+        theirs = f"<sip:{self.callee}@{realm}>" + (f";tag={self.tag}" if answered else "")
         return [
             ("From", f"<sip:{self.caller}@{realm}>;tag=a"),
             ("To", theirs),

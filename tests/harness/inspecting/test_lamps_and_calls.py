@@ -239,6 +239,38 @@ def test_two_hops_of_one_message_are_one() -> None:
     assert [str(each.state) for each in leg.changes] == ["calling", "ringing", "open", "talking", "open", "ended"]
 
 
+@pytest.mark.parametrize("winner", [0, 1])
+def test_the_forks_of_a_proxy_are_one_call(winner: int) -> None:
+    """Seen between the proxy and two phones alone: one rejects, the other answers, and the first is no end of it."""
+    story, watcher, _ = watched()
+    phones = [Ring(story, "1002", at, call_id="call-1", tag=tag) for at, tag in ((DESK, "b1"), (OTHER, "b2"))]
+    for phone in phones:
+        phone.ring()
+    watcher.notify("early", CALL)
+    story.wait(2)
+    phones[1 - winner].refuse()
+    story.wait(10)
+    phones[winner].talk()
+    watcher.notify("confirmed", CALL)
+    story.wait(10)
+    phones[winner].end()
+    watcher.notify("terminated", CALL)
+    assert laws(story.found()) == []
+
+
+def test_when_all_forks_have_rejected_the_call_is_over() -> None:
+    story, watcher, _ = watched()
+    phones = [Ring(story, "1002", at, call_id="call-1", tag=tag) for at, tag in ((DESK, "b1"), (OTHER, "b2"))]
+    for phone in phones:
+        phone.ring()
+    frame = watcher.notify("early", CALL)
+    for phone in phones:
+        phone.refuse()
+    story.wait(10)
+    story.send(EDGE, DESK, "OPTIONS sip:1002@192.0.2.20", phones[0].headers("OPTIONS", answered=False))
+    assert laws(story.found()) == [("LAW-01", frame)]
+
+
 def test_an_answered_481_ends_what_can_be_said() -> None:
     story, watcher, call = watched()
     rings(story, watcher, call)

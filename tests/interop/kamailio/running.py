@@ -91,7 +91,6 @@ class Kamailio:
         # by way of its own front door, where it looks up the contact
         self.ask("tm.t_uac_start", "NOTIFY", aor, f"sip:{HOST}:{self.port}", ".", headers)
 
-
     def start(self) -> bool:
         """Start it; whether it answers then."""
         process = _start(self.program, self.folder)
