@@ -492,14 +492,15 @@ class Call:
 
     def next_deadline(self) -> float | None:
         """When `handle_timer` has to be called, in seconds, or None."""
-        announced = self._announcement.machine.next_deadline() if self._announcement is not None else None
-        deadlines = (
-            self.machine.next_deadline(),
-            self._talker.next_deadline(),
-            self._changing.machine.next_deadline(),
-            announced,
-        )
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        earliest = self._talker.next_deadline()
+        machines = [self.machine, self._changing.machine]
+        if self._announcement is not None:
+            machines.append(self._announcement.machine)
+        for machine in machines:
+            for deadline in machine.deadlines.values():
+                if earliest is None or deadline < earliest:
+                    earliest = deadline
+        return earliest
 
     def handle_timer(self, now: float) -> None:
         """Fire what is due."""

@@ -293,13 +293,19 @@ class Calls:
 
     def next_deadline(self) -> float | None:
         """When `handle_timer` has to be called, in seconds, or None."""
-        deadlines = [call.next_deadline() for call in self._calls]
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        earliest: float | None = None
+        for call in self._calls:
+            deadline = call.next_deadline()
+            if deadline is not None and (earliest is None or deadline < earliest):
+                earliest = deadline
+        return earliest
 
     def handle_timer(self, now: float) -> None:
         """Fire what is due."""
         for call in self._calls:
-            call.handle_timer(now)
+            deadline = call.next_deadline()
+            if deadline is not None and deadline <= now:
+                call.handle_timer(now)
         self._sweep()
 
     def _sweep(self) -> None:

@@ -518,7 +518,7 @@ class Fleet:
         """Put a phone on the wire, not yet registered. Raises OSError when no address can be opened.
 
         `other_edges` are tried in their order where `edge` does not answer.
-        `tone` in Hz tells its voice from others; multiples of 50 below 4000 are told apart best.
+        `tone` in Hz tells its voice from others; multiples of 50 below 4000 are told apart best. With 0 it is silent.
         """
 
         def make(local: Address, media: Callable[[], Address]) -> Phone:

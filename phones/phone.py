@@ -62,7 +62,7 @@ class Phone:
     """One SIP endpoint at `local`, registering through `edge`, or through `other_edges` where that does not answer.
 
     `call_id_prefix` begins every Call-ID that the phone makes, so that logs can be searched for it. `media` tells
-    the RTP address, and is asked when a call needs one; `tone` is what the phone says there, in Hz.
+    the RTP address, and is asked when a call needs one; `tone` is what the phone says there, in Hz; 0: nothing.
     """
 
     __slots__ = (

@@ -133,7 +133,9 @@ class Talker:
         self._spurt = (0.0, 0, 0)  # when it began, packets sent, packets wanted
 
     def start(self, packets: int, now: float) -> None:
-        """Send `packets` from `now` on; while talking, so many more."""
+        """Send `packets` from `now` on; while talking, so many more. Of 0 Hz nothing is sent."""
+        if not self._hertz:
+            return
         began, sent, wanted = self._spurt
         if sent < wanted:
             self._spurt = (began, sent, wanted + packets)

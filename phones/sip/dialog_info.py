@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from phones.sip.xml import DocumentError, Element, one_of, parse, shown
 
@@ -52,6 +53,8 @@ class DialogInfo:
     dialogs: tuple[DialogState, ...]
 
 
+# the watchers of one change are often told the same
+@lru_cache(maxsize=64)
 def parse_dialog_info(body: bytes) -> DialogInfo:
     """Read a dialog-info document. Raises DocumentError."""
     root = parse(body, NAMESPACE, "dialog-info")

@@ -477,7 +477,15 @@ class TransactionLayer:
 
     def next_deadline(self) -> float | None:
         """When `handle_timer` has to be called next, in seconds, or None."""
-        return self._heap[0][0] if self._heap else None
+        heap = self._heap
+        while heap:
+            deadline, key, client = heap[0]
+            transaction = (self._client if client else self._server).get(key)
+            if transaction is not None and deadline in transaction.machine.deadlines.values():
+                return deadline
+            # of a timer that was stopped: nobody is woken for it
+            heapq.heappop(heap)
+        return None
 
     def handle_timer(self, now: float) -> None:
         """Fire every timer that is due at `now`."""

@@ -325,6 +325,20 @@ def in_virtual_time(work: Callable[[Pair], Coroutine[Any, Any, None]]) -> Pair:
         return runner.run(main())
 
 
+def test_a_phone_without_a_tone_says_nothing() -> None:
+    async def work(pair: Pair) -> None:
+        pair.bob.phone.calls.tone = 0
+        pair.bob.calls_policy = CallPolicy("answer")
+        pair.ann.call(f"sip:bob@{REALM}")
+        await asyncio.sleep(1.0)
+        pair.bob.talk(5)
+        await asyncio.sleep(1.0)
+
+    pair = in_virtual_time(work)
+    assert pair.calls("ann")[-1][1] == "talking"
+    assert (len(pair.heard("ann")), len(pair.heard("bob"))) == (0, 20)
+
+
 def test_two_phones_hear_each_other() -> None:
     async def work(pair: Pair) -> None:
         pair.bob.calls_policy = CallPolicy("ring")

@@ -255,6 +255,19 @@ def test_a_final_answer_ends_the_repetitions_and_is_absorbed_for_t4(status: int)
     assert bench.layer.next_deadline() is None
 
 
+def test_nobody_is_woken_for_a_timer_that_was_stopped() -> None:
+    bench = Bench()
+    bench.request(REGISTER)
+    assert bench.layer.next_deadline() == 0.5
+    bench.now = 0.1
+    bench.receive(answered(REGISTER, 200))
+    assert bench.layer.next_deadline() == 5.1
+    key = bench.request(NOTIFY)
+    assert bench.layer.next_deadline() == 0.6
+    bench.layer.abandon(key)
+    assert bench.layer.next_deadline() == 5.1
+
+
 def test_other_base_values() -> None:
     bench = Bench(TransactionLayer(Timers(t1=0.1, t2=0.2)))
     bench.request(REGISTER)
