@@ -17,6 +17,8 @@ from phones.sip.dialog import tag_of, uri_of, user_of
 
 MOST_LEGS = 50_000
 """Legs that are remembered; later ones are counted only."""
+MOST_CHANGES = 1000
+"""Changes of one leg."""
 MOST_HOPS = 32
 """Addresses that an INVITE is sent to."""
 NO_ANSWER_S = 32.0
@@ -78,9 +80,14 @@ class Leg:
         """What it is at the end of what was seen."""
         return self.changes[-1].state if self.changes else LegState.OPEN
 
+    @property
+    def pending_state(self) -> LegState | None:
+        """What it becomes once the other side has confirmed it."""
+        return self.pending[0] if self.pending is not None else None
+
     def becomes(self, sight: Sight, state: LegState) -> None:
         """Note a change, if it is one."""
-        if self.state is not state or not self.changes:
+        if (self.state is not state or not self.changes) and len(self.changes) < MOST_CHANGES:
             self.changes.append(Change(sight.t, sight.frame, state))
 
 
@@ -156,17 +163,22 @@ class Calls:
         leg.users |= {user_of(f"<{message.uri}>"), user_of(message.get("to") or "")}
         if len(leg.targets) < MOST_HOPS:
             leg.targets.add(sight.target)
-        if sight.source == leg.origin and message.cseq in leg.invites and sight.target not in leg.tried:
-            leg.branches.add(sight.target)
-            leg.tried.add(sight.target)
-        if (sight.source, sight.target) != (leg.origin, leg.target) or message.cseq in leg.invites:
+        if sight.source != leg.origin or len(leg.invites) >= MOST_CHANGES or len(leg.tried) >= MOST_HOPS:
             return
-        # again with credentials, or the first time
-        leg.invites.add(message.cseq)
-        leg.branches, leg.tried = {sight.target}, {sight.target}
-        leg.pending = None
-        leg.ended_by = ""
-        leg.becomes(sight, LegState.CALLING)
+        if message.cseq not in leg.invites:
+            # the first time, again with credentials, or to where a 3xx points
+            leg.invites.add(message.cseq)
+            leg.target = sight.target
+            leg.branches, leg.tried = set(), set()
+        elif sight.target in leg.tried:
+            return
+        leg.branches.add(sight.target)
+        leg.tried.add(sight.target)
+        if leg.state not in (LegState.RINGING, LegState.TALKING) and leg.pending_state is not LegState.TALKING:
+            # a fork that is tried after another one is the call going on
+            leg.pending = None
+            leg.ended_by = ""
+            leg.becomes(sight, LegState.CALLING)
 
     def _answer(self, leg: Leg, sight: Sight, to_tag: str) -> None:
         status = sight.message.status
@@ -190,7 +202,7 @@ class Calls:
 
     def _cancel(self, leg: Leg, sight: Sight) -> None:
         """The caller gives up, unless somebody has answered: then others are told to stop ringing."""
-        talks = leg.up or (leg.pending is not None and leg.pending[0] is LegState.TALKING)
+        talks = leg.up or leg.pending_state is LegState.TALKING
         if not talks and leg.state is not LegState.ENDED:
             leg.ended_by = "cancel"
             leg.becomes(sight, LegState.OPEN)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from harness.inspecting.headers import End
 from harness.inspecting.inspection import Finding, Inspection
 from harness.inspecting.messages import Sight
+from harness.inspecting.subscriptions import place_of
 from harness.inspecting.telling import short
 from phones.subscribing import package_of
 from reports.ladder import EDGE, Ladder, Note, Row
@@ -65,7 +66,13 @@ class Excerpt:
     def _names(self) -> dict[End, str]:
         names = {watch.at: short(watch.watcher) for watch in self._found.watches}
         for event in self._found.registrations.events:
-            names.setdefault(event.by, short(event.aor))
+            if event.state in ("registered", "refreshed"):
+                names.setdefault(event.by, short(event.aor))
+                names.setdefault(place_of(event.contact), short(event.aor))
+        called = {target for leg in self._found.calls for target in leg.targets}
+        for leg in self._found.calls:
+            if leg.origin not in called:
+                names.setdefault(leg.origin, short(leg.caller))
         return names
 
     def _row(self, sight: Sight, columns: dict[End, str], lamps: dict[int, str]) -> Row:

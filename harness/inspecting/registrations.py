@@ -72,6 +72,8 @@ class Registrations:
                 )
             return
         granted = list(elements(answer.all("contact")))
+        if len(self._held) > MOST_EVENTS:
+            self._held.clear()
         held = self._held.setdefault(aor, set())
         for wanted in elements(request.all("contact")):
             contact = uri_of(wanted)

@@ -24,7 +24,7 @@ from phones.subscribing import package_of
 MOST_WATCHES = 20_000
 """Subscriptions that are remembered; later ones are counted only."""
 MOST_NOTICES = 200_000
-"""NOTIFYs that are remembered, of all subscriptions; later ones are counted only."""
+"""NOTIFYs and granted SUBSCRIBEs that are remembered, of all subscriptions; later ones are counted only."""
 SENT_AGAIN_S = 32.0
 """How long a request may still be sent again (64*T1, RFC 3261 17.1.2.2)."""
 TWICE_S = 0.1
@@ -135,7 +135,7 @@ class Subscriptions:
         self._dialogs: dict[str, list[Watch]] = {}
         self._newest: dict[tuple[str, str, str, End], Watch] = {}
         self._asked: OrderedDict[tuple[str, str, int], Sight] = OrderedDict()
-        self._count = self._notices = 0
+        self._count = self._kept = 0
 
     def __iter__(self) -> Iterator[Watch]:
         for watches in self._watches.values():
@@ -208,6 +208,10 @@ class Subscriptions:
                 watch.refused = message.status
 
     def _granted(self, watch: Watch, asked: Sight, sight: Sight) -> None:
+        if self._kept >= MOST_NOTICES:
+            self.left_out += 1
+            return
+        self._kept += 1
         contact = uri_of(next(elements(asked.message.all("contact")), ""))
         via = asked.message.top_via.partition(" ")[2]
         places = {asked.source, place_of(contact), place_of(via)}
@@ -301,9 +305,9 @@ class Subscriptions:
             backwards=backwards,
             late=lower and not backwards,
         )
-        kept = self._notices < MOST_NOTICES
+        kept = self._kept < MOST_NOTICES
         if kept:
-            self._notices += 1
+            self._kept += 1
             watch.notices.append(notice)
         else:
             self.left_out += 1

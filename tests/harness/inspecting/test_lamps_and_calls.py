@@ -258,6 +258,29 @@ def test_the_forks_of_a_proxy_are_one_call(winner: int) -> None:
     assert laws(story.found()) == []
 
 
+@pytest.mark.parametrize("redirected", [True, False])
+def test_a_call_goes_on_elsewhere(redirected: bool) -> None:
+    """By a 3xx, which the caller follows with a CSeq of its own, or by a proxy that tries one phone after the other."""
+    story, watcher, call = watched()
+    call.ring()
+    watcher.notify("early", CALL)
+    story.wait(3)
+    call.refuse("302 Moved Temporarily" if redirected else "480 Temporarily Unavailable")
+    other = Ring(story, "1002", OTHER, call_id="call-1", tag="b2", cseq=call.cseq + redirected)
+    other.ring()
+    story.wait(5)
+    other.talk()
+    watcher.notify("confirmed", CALL)
+    story.wait(5)
+    other.end()
+    watcher.notify("terminated", CALL)
+    found = story.found()
+    assert laws(found) == []
+    assert [str(each.state) for leg in found.calls for each in leg.changes] == [
+        "calling", "ringing", "open", "ended", "calling", "ringing", "open", "talking", "open", "ended"
+    ]  # fmt: skip
+
+
 def test_when_all_forks_have_rejected_the_call_is_over() -> None:
     story, watcher, _ = watched()
     phones = [Ring(story, "1002", at, call_id="call-1", tag=tag) for at, tag in ((DESK, "b1"), (OTHER, "b2"))]
