@@ -73,6 +73,9 @@ class Figures:
     memory_empty: int = 0
     memory_full: int = 0
     memory: int = 0
+    memory_rounds: list[int] = field(default_factory=list)
+    """After each round of refreshes: as many as there are phones."""
+
     cpu_s: float = 0.0
     pending: int = 0
     """Wishes whose outcome is still awaited or not yet begun."""
@@ -85,13 +88,16 @@ class Figures:
 def total(parts: Iterable[Figures]) -> Figures:
     """All of them together."""
     summed = Figures()
-    for part in parts:
+    for number, part in enumerate(parts):
         for name in Figures.__slots__:
             mine, theirs = getattr(summed, name), getattr(part, name)
             if isinstance(mine, Latencies):
                 mine.counts.update(theirs.counts)
             elif isinstance(mine, Counter):
                 mine.update(theirs)
+            elif isinstance(mine, list):
+                # rounds that every part has been through
+                mine[:] = [a + b for a, b in zip(mine, theirs, strict=False)] if number else theirs
             else:
                 setattr(summed, name, mine + theirs)
     return summed

@@ -326,6 +326,8 @@ class Swarm:
                     self._to_watch.append(seat)
             else:
                 self._sums.refreshes += 1
+                if self._sums.refreshes % len(self._plan.members) == 0:
+                    self._sums.memory_rounds.append(resident())
         else:
             if first:
                 self._awaited -= 1

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import md5
-from typing import Any
+from typing import Any, Literal
 
 Document = dict[str, Any]
 """A JSON object."""
+
+Unique = Literal["username", "mac_address"]
+"""What no two devices of an account share."""
 
 ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
 
@@ -173,6 +176,9 @@ class Directory:
         self.accounts: dict[str, Account] = {}
         self._tokens: dict[str, Token] = {}
         self._owners: dict[tuple[str, str], list[tuple[Account, Device]]] = {}
+        self._places: dict[str, tuple[Account, Device]] = {}
+        # whoever makes many devices asks for each of them what the others have
+        self._holders: dict[tuple[str, Unique, str], list[Device]] = {}
 
     def new_id(self) -> str:
         """32 random hex digits."""
@@ -233,7 +239,11 @@ class Directory:
 
     def device_anywhere(self, device_id: str) -> tuple[Account, Device] | None:
         """The device of that id, whoever owns it."""
-        return next((pair for pair in self.devices() if pair[1].id == device_id), None)
+        return self._places.get(device_id)
+
+    def holders(self, account: Account, field: Unique, value: str) -> Sequence[Device]:
+        """The devices of `account` that have this SIP username, in any case, or this MAC address."""
+        return self._holders.get(_unique(account, field, value), ())
 
     def device_of(self, username: str, realm: str) -> tuple[Account, Device] | None:
         """Whose SIP credentials `username` at `realm` are, both in any case."""
@@ -242,7 +252,7 @@ class Directory:
 
     def store(self, account: Account, device: Device, document: Document | None = None) -> None:
         """Add `device`, or give it a new document: the next revision."""
-        self._forget_credentials(account, device)
+        self._forget(account, device)
         if document is not None:
             device.document = document
             device.revision += 1
@@ -252,13 +262,22 @@ class Directory:
         key = _credentials(account, device)
         if key is not None:
             self._owners.setdefault(key, []).append((account, device))
+        self._places[device.id] = account, device
+        for held in _held(account, device):
+            self._holders.setdefault(held, []).append(device)
 
     def remove(self, account: Account, device: Device) -> None:
         """Forget a device."""
-        self._forget_credentials(account, device)
+        self._forget(account, device)
         del account.devices[device.id]
 
-    def _forget_credentials(self, account: Account, device: Device) -> None:
+    def _forget(self, account: Account, device: Device) -> None:
+        """Take out what leads to a device by what its document says."""
+        self._places.pop(device.id, None)
+        for held in _held(account, device):
+            others = [other for other in self._holders.pop(held, ()) if other is not device]
+            if others:
+                self._holders[held] = others
         key = _credentials(account, device)
         if key is None:
             return
@@ -275,6 +294,18 @@ class Directory:
     def token(self, value: str) -> Token | None:
         """The token of that value, expired or not."""
         return self._tokens.get(value)
+
+
+def _unique(account: Account, field: Unique, value: str) -> tuple[str, Unique, str]:
+    return account.id, field, value.lower() if field == "username" else value
+
+
+def _held(account: Account, device: Device) -> Iterator[tuple[str, Unique, str]]:
+    mac = device.document.get("mac_address")
+    if device.username is not None:
+        yield _unique(account, "username", device.username)
+    if isinstance(mac, str):
+        yield _unique(account, "mac_address", mac)
 
 
 def _credentials(account: Account, device: Device) -> tuple[str, str] | None:

@@ -176,6 +176,7 @@ def _document(outcome: FleetOutcome, target: str, options: FleetOptions) -> dict
         "memory": {
             "empty": figures.memory_empty,
             "full": figures.memory_full,
+            "rounds": figures.memory_rounds,
             "end": figures.memory,
             "per_phone": round(grown / options.count) if figures.memory_full else None,
         },

@@ -36,7 +36,7 @@ from reference_server.behaviour_devices import (
     Truth,
 )
 from reference_server.behaviour_presence import Stored
-from reference_server.directory import Account, Device, Directory, Document, realm_of
+from reference_server.directory import Account, Device, Directory, Document, Unique, realm_of
 from reference_server.notifier import Notifier
 from reference_server.registrations import Aor, Registrations
 from reference_server.rules import Gate
@@ -316,11 +316,14 @@ class Devices:
     def _duplicates(self, account: Account, device: Device | None, document: Document) -> Errors:
         errors: Errors = {}
         username, mac = Device("", document).username, document.get("mac_address")
-        others = [other for other in account.devices.values() if other is not device]
-        if username and any((other.username or "").lower() == username.lower() for other in others):
+
+        def taken(field: Unique, value: str) -> bool:
+            return any(other is not device for other in self._directory.holders(account, field, value))
+
+        if username and taken("username", username):
             detail = {"message": "SIP credentials already in use", "cause": username}
             errors["sip.username"] = {"unique": detail}
-        if mac and any(other.document.get("mac_address") == mac for other in others):
+        if isinstance(mac, str) and mac and taken("mac_address", mac):
             errors["mac_address"] = {"unique": {"message": self._rules.mac_in_use, "cause": mac}}
         return errors
 

@@ -51,6 +51,7 @@ def test_registrations_are_kept_alive_on_one_socket_and_recorded(tmp_path: Path)
     document = shown(done)
     assert done.code == 0, document
     assert document["refreshes"] >= 5
+    assert len(document["memory"]["rounds"]) == document["refreshes"] // 5
     assert (document["registered"], document["lost"]) == (5, 0)
     whole = read_record(record)
     assert whole.cut == ""
