@@ -392,7 +392,8 @@ class LostParts(_Document):
 class FleetMemory(_Document):
     """Resident memory of the fleet's processes, in octets: before the first phone, when all were there, at the end.
 
-    `rounds` are after as many refreshes as there are phones, twice as many, and so on. `per_phone` is the difference of the first two, divided; null when they never were all there.
+    `rounds` are after as many refreshes as there are phones, twice as many, and so on. `per_phone` is the difference of
+    the first two, divided; null when they never were all there.
     """
 
     empty: int

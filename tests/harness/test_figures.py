@@ -38,6 +38,10 @@ def test_what_takes_no_time_is_no_error() -> None:
 
 def test_parts_add_up() -> None:
     one, other = Figures(phones=3, registered=2, lamps=Counter(off=2)), Figures(phones=4, lamps=Counter(off=1, busy=1))
+    one.memory_rounds, other.memory_rounds = [10, 11, 12], [20, 20]
+    assert total([one, other]).memory_rounds == [30, 31]
+    assert total([one]).memory_rounds == [10, 11, 12]
+    assert one.memory_rounds == [10, 11, 12]
     one.registration.add(0.1)
     other.registration.add(0.1)
     summed = total([one, other])
