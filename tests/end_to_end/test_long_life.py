@@ -35,6 +35,7 @@ class Counts:
 
     def heard(self, phone: str, heard: Heard, now: float) -> None:
         self.of[phone, f"heard {heard.kind}"] += 1
+        self.news.tell()
 
     def sent(self, phone: str, sent: Transmit, local: Address, now: float) -> None:
         self.of[phone, sent.data[:8].decode().split()[0]] += 1
@@ -58,6 +59,7 @@ class Counts:
 
     def called(self, phone: str, called: Called, now: float) -> None:
         self.of[phone, called.state] += 1
+        self.news.tell()
 
     def media_heard(self, phone: str, media: MediaIn, now: float) -> None:
         self.of[phone, "media"] += 1

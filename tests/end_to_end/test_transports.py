@@ -7,6 +7,7 @@ import random
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 import trustme
@@ -17,6 +18,8 @@ from phones.net_sockets import Encryption, SocketWire
 from phones.phone import Identity
 from phones.sip.transport import Transport
 from reference_server.profiles import PROFILES
+from reports.record import read_record
+from tests.end_to_end.conftest import CommandLine
 from tests.end_to_end.test_long_life import Counts
 from tests.phones.sip.test_torture import REQUESTS
 
@@ -102,3 +105,17 @@ def test_ipv6(transport: Transport) -> None:
             assert here.host.server.errors == []
 
     asyncio.run(story())
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("transport", list(Transport))
+def test_three_chapters_are_green_on_every_transport(transport: Transport, cli: CommandLine, tmp_path: Path) -> None:
+    done = cli("run", "sync/*", "presence/*", "quickcall/*", "--transport", transport.value, "--format", "json")
+    assert done.code == 0, [case["reason"] for case in done.document["cases"] if case["verdict"] != "pass"]
+    cases = {case["address"] for case in done.document["cases"] if case["verdict"] == "pass"}
+    # what names its transports itself runs on all of them, whatever is said
+    chosen = {address for address in cases if not any(address.endswith(f"{each.value}]") for each in Transport)}
+    events = read_record(tmp_path / "out" / "latest").events
+    carried = {each["case"] for each in events if each["kind"] == "message" and each["transport"] == transport.value}
+    assert len(chosen & carried) > 100
