@@ -112,34 +112,40 @@ class Keys:
 class Negotiation:
     """The tries of one request after the other. With `keys` it shares their challenges with other requests."""
 
-    __slots__ = ("_attempts", "_identity", "_keys", "_shown", "_token")
+    __slots__ = ("_answered", "_attempts", "_identity", "_keys", "_shown", "_token")
 
     def __init__(self, identity: Identity, token: Callable[[], str], keys: Keys | None = None) -> None:
         self._identity = identity
         self._token = token
         self._keys = keys
         self._shown: frozenset[str] = frozenset()
+        self._answered: frozenset[tuple[int, str]] = frozenset()
         self._attempts = 0
 
     def restart(self) -> None:
         """A new wish: count its tries from the start."""
         self._attempts = 0
+        self._answered = frozenset()
 
     def judge_challenge(self, message: Message) -> Literal["again", "refused", "rejected"]:
         """Whether a 401 or 407 is to be answered.
 
-        `refused`: a nonce again that we have just answered, without stale, which is how Kazoo says no; or too often.
-        `rejected`: nothing in it that we could answer.
+        `refused`: a challenge again that we have just answered, and not for the age of its nonce (RFC 3261 22.1); or
+        too often. `rejected`: nothing in it that we could answer.
         """
         self._attempts += 1
         challenges = _readable_challenges(message)
         if not challenges:
             return "rejected"
-        again = any(challenge.nonce in self._shown and not challenge.stale for challenge in challenges)
+        asked = {(message.status, challenge.realm) for challenge in challenges if not challenge.stale}
+        # Kazoo says no with the nonce that it has just been shown
+        same = any(challenge.nonce in self._shown and not challenge.stale for challenge in challenges)
+        again = same or bool(asked & self._answered)
         self._keys = self._keys or Keys()
         if again or self._attempts > _MAX_ATTEMPTS:
             self._keys.drop()
             return "refused"
+        self._answered |= {(message.status, challenge.realm) for challenge in challenges}
         for challenge in challenges:
             self._keys.take(_AUTHORIZATION if message.status == 401 else "Proxy-Authorization", challenge)
         return "again"

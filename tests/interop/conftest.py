@@ -51,9 +51,10 @@ def plain_kamailio() -> Iterator[Kamailio]:
 
 
 @contextmanager
-def server(*, certificates: bool = False) -> Iterator[Kamailio]:
-    """Such a server; `certificates`: over TLS it talks only to who shows one of its CA."""
+def server(*, certificates: bool = False, algorithm: str = "MD5") -> Iterator[Kamailio]:
+    """Such a server; `certificates`: over TLS it talks only to who shows one of its CA. `algorithm`: of its digests."""
     program, known = peer("kamailio", "/usr/sbin"), {"realm": REALM, "users": users(20), "min_expires": 1}
+    known |= {"algorithm": algorithm}
     with kamailio(program, "server.cfg.j2", certificates=certificates, **known) as running:
         yield running
 

@@ -15,6 +15,7 @@ from phones.fleet import RunningPhone
 from phones.net_sockets import Encryption
 from phones.personality import ORDINARY, Personality
 from phones.phone import Identity, format_address
+from phones.sip.digest import Credentials
 from phones.sip.index import Message
 from phones.sip.transport import Transport
 from tests.interop.conftest import REALM, server
@@ -339,3 +340,38 @@ def test_a_server_that_asks_for_certificates_talks_to_who_shows_one(play: Play) 
         shown, where = str(strict.client_certificate), format_address(strict.place(Transport.TLS))
         edges = Edges(tls=where, verify=False, certificate=shown)
         assert outcome(play, encryption_of(edges), strict) == ("registered", "OK")
+
+
+@pytest.mark.parametrize("transport", [Transport.UDP], indirect=True)
+@pytest.mark.parametrize("algorithm", ["MD5", "SHA-256"])
+def test_its_digests_are_believed(play: Play, algorithm: str) -> None:
+    """It counts the uses of a nonce, and takes each once. A call that it relays is held and taken up again."""
+
+    async def script(made: Lab, desk: Desk) -> None:
+        caller, called = desk.phone("1004"), desk.phone("1005")
+        called.calls_policy = CallPolicy("answer")
+        for phone in (caller, called):
+            assert (await phone.register()).state == "registered"
+        assert (await caller.register()).state == "registered"
+        caller.call(aor("1005"))
+        await made.until(lambda: made.states("call").count("talking") == 2)
+        for held in (True, False):
+            caller.hold(held=held, by="UPDATE" if held else "INVITE")
+            await made.until(lambda: not caller.phone.calls.changing)
+        caller.hang_up()
+        await made.until(lambda: made.states("call").count("ended") == 2)
+
+    with server(algorithm=algorithm) as strict:
+        told = play(script, server=strict)
+    registered = [each for each in told.messages("1004", "out", "REGISTER") if each.get("authorization")]
+    invited = [each for each in told.messages("1004", "out", "INVITE") if each.get("proxy-authorization")]
+    shown = [each.get("authorization") for each in registered]
+    shown += [each.get("proxy-authorization") for each in invited]
+    proofs = [Credentials.parse(each or "") for each in shown]
+    assert {(each.algorithm, each.qop) for each in proofs} == {(algorithm, "auth")}
+    assert [each.nc for each in proofs[:2]] == ["00000001", "00000002"]
+    assert statuses(told, "1004", "REGISTER") == [401, 200, 200]
+    assert [each for each in statuses(told, "1004", "INVITE") if each >= 200] == [407, 200, 200]
+    assert statuses(told, "1004", "UPDATE") == [200]
+    # what went to 1005 by Kamailio: its session was changed, and changed back
+    assert [each.method for each in told.messages("1005", "in", "UPDATE") if each.is_request] == ["UPDATE"]

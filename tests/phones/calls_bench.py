@@ -107,10 +107,14 @@ def tags_of(desk: Desk) -> set[str]:
     return {tag_of(one.get("to") or "") for one in answers} - {""}
 
 
-SITUATIONS = ["calling", "proceeding", "cancelling", "talking", "leaving", "ringing", "ignored", "accepted", "up"]
+SITUATIONS = [
+    "calling", "proceeding", "cancelling", "talking", "leaving", "ringing", "announced", "ignored", "accepted", "up",
+]  # fmt: skip
 
 
 def in_situation(name: str) -> Desk:
+    if name == "announced":
+        return called_by(RING, "Require: 100rel", body=b"")
     if name in ("ringing", "ignored", "accepted", "up"):
         desk = called_by(CallPolicy("ignore") if name == "ignored" else RING)
         if name in ("accepted", "up"):

@@ -210,12 +210,32 @@ def test_a_missed_cancel_leaves_the_phone_ringing() -> None:
 # --- anything at any moment ------------------------------------------------------------------------------------------
 
 
+_INSIDE = ("INVITE", "UPDATE", "PRACK", "BYE")
+
+
 @given(
     start=st.sampled_from(SITUATIONS),
     steps=st.lists(
         st.tuples(
             st.sampled_from(
-                ["bytes", "theirs", "status", "answer", "reject", "cancel", "hang up", "ring", "forget", "move", "wait"]
+                [
+                    "bytes",
+                    "theirs",
+                    "status",
+                    "answer",
+                    "reject",
+                    "cancel",
+                    "hang up",
+                    "ring",
+                    "forget",
+                    "move",
+                    "wait",
+                    "hold",
+                    "resume",
+                    "update",
+                    "redirect",
+                    "inside",
+                ]
             ),
             st.integers(100, 699),
             st.data(),
@@ -226,25 +246,36 @@ def test_a_missed_cancel_leaves_the_phone_ringing() -> None:
 @settings(deadline=None)
 def test_nothing_that_arrives_breaks_a_call(start: str, steps: list[tuple[str, int, st.DataObject]]) -> None:
     desk = in_situation(start)
-    incoming = start in ("ringing", "ignored", "accepted", "up")
+    incoming = start in ("ringing", "announced", "ignored", "accepted", "up")
     wishes = {
         "answer": desk.phone.calls.answer, "cancel": desk.phone.calls.cancel, "hang up": desk.phone.calls.hang_up,
         "ring": desk.phone.calls.ring, "reject": lambda now: desk.phone.calls.reject(486, now),
+        "hold": desk.phone.calls.hold, "resume": lambda now: desk.phone.calls.hold(now, held=False),
+        "update": lambda now: desk.phone.calls.hold(now, by="UPDATE"),
+        "redirect": lambda now: desk.phone.calls.redirect(["sip:1003@a.example.com"], now),
     }  # fmt: skip
     for number, (what, status, data) in enumerate(steps):
         if what == "bytes":
             known = [invite(branch=f"x{number}"), a_request("CANCEL", cseq=7), a_request("ACK", cseq=7)]
             desk.receive(data.draw(broken(*known)))
         elif what == "theirs":
-            method = data.draw(st.sampled_from(["BYE", "INVITE", "ACK", "NOTIFY"]))
+            method = data.draw(st.sampled_from(["BYE", "INVITE", "ACK", "NOTIFY", "UPDATE", "PRACK"]))
             make = within if incoming and desk.all_sent() and tags_of(desk) else theirs
             if make is theirs and not desk.all_sent("INVITE"):
                 continue
-            whole = make(desk, method, number + 1, "Contact: <sip:x@192.0.2.9>", body=data.draw(st.binary(max_size=9)))
+            more = ["Contact: <sip:x@192.0.2.9>", f"RAck: {data.draw(st.integers(0, 9))} 7 INVITE"]
+            body = data.draw(st.binary(max_size=9) | st.just(THEIR_SDP))
+            whole = make(desk, method, number + 1, *more, body=body)
             desk.receive(data.draw(broken(whole) | st.just(whole)))
         elif what == "status" and desk.all_sent("INVITE"):
             tag = data.draw(st.sampled_from(["e1", "e2", ""]))
-            whole = response(the_invite(desk), status, headers=[CONTACT, challenge()], to_tag=tag, body=THEIR_SDP)
+            reliably = data.draw(st.sampled_from([[], [("Require", "100rel"), ("RSeq", str(number))]]))
+            headers = [CONTACT, challenge(f"n{number}"), *reliably]
+            whole = response(the_invite(desk), status, headers=headers, to_tag=tag, body=THEIR_SDP)
+            desk.receive(data.draw(broken(whole) | st.just(whole)))
+        elif what == "inside" and (asked := [one for one in desk.all_sent() if one.method in _INSIDE]):
+            headers = [CONTACT, challenge(f"n{number}"), ("Retry-After", str(number))]
+            whole = response(asked[-1], status, headers=headers, to_tag="e1", body=THEIR_SDP)
             desk.receive(data.draw(broken(whole) | st.just(whole)))
         elif what == "forget":
             desk.do(desk.phone.forget)

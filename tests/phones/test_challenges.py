@@ -135,12 +135,25 @@ def test_a_request_without_a_body_is_proved_too() -> None:
 
 
 @pytest.mark.parametrize("status", [401, 407])
-def test_no_circle_is_gone_round_for_ever(status: int) -> None:
+@pytest.mark.parametrize("stale", [True, False])
+def test_no_circle_is_gone_round_for_ever(status: int, stale: bool) -> None:
+    """What was refused is not tried again; nonces that are too old, all of them, are not believed for ever."""
     desk = calling()
+    more = ", stale=true" if stale else ""
     for number in range(20):
-        desk.answer(status, [asks(MD5, f"n{number}", proxy=status == 407)], to=the_invite(desk))
-    assert len(desk.all_sent("INVITE")) == 5
+        desk.answer(status, [asks(MD5, f"n{number}", proxy=status == 407, more=more)], to=the_invite(desk))
+    assert len(desk.all_sent("INVITE")) == (5 if stale else 2)
     assert desk.called()[-1][:2] == ("ended", status)
+
+
+def test_a_nonce_from_before_that_has_grown_old_is_no_refusal() -> None:
+    """Though nobody says that it is stale."""
+    desk = calling()
+    desk.answer(401, [asks(MD5, "n1")])
+    accept(desk)
+    desk.do(desk.phone.calls.hang_up)
+    desk.answer(401, [asks(MD5, "n2")])
+    assert [shown(one)[0].nonce for one in desk.all_sent("BYE")] == ["n1", "n2"]
 
 
 def test_both_in_turn_are_no_way_out_of_it() -> None:
@@ -148,7 +161,7 @@ def test_both_in_turn_are_no_way_out_of_it() -> None:
     for number in range(20):
         proxy = bool(number % 2)
         desk.answer(407 if proxy else 401, [asks(MD5, f"n{number}", proxy=proxy)], to=the_invite(desk))
-    assert len(desk.all_sent("INVITE")) == 5
+    assert len(desk.all_sent("INVITE")) == 3
 
 
 def test_a_refusal_in_one_of_two_realms_is_one() -> None:

@@ -215,7 +215,8 @@ def test_endless_new_nonces_are_given_up(stale: bool) -> None:
     desk.register()
     for number in range(20):
         desk.answer(401, [challenge(f"n{number}", stale=stale)])
-    assert (len(desk.all_sent("REGISTER")), desk.changes()) == (5, ["refused"])
+    # credentials that were refused are not shown again, unless the nonce alone was too old (RFC 3261 22.1)
+    assert (len(desk.all_sent("REGISTER")), desk.changes()) == (5 if stale else 2, ["refused"])
 
 
 @pytest.mark.parametrize(
