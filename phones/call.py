@@ -334,7 +334,8 @@ class Call:
                 self._respond_to_latest(500, now, [("Retry-After", "3")])
             case "report talking":
                 self._report("talking")
-                self.talk(SPURT, now)
+                if self._voice.tone:
+                    self.talk(SPURT, now)
             case "report ringing":
                 self._report("ringing")
             case _:

@@ -209,6 +209,11 @@ class RunningPhone:
         self.phone.register(now, expires=expires)
         self._carry_out(now)
 
+    def begin_move(self) -> None:
+        """Go to a new address and register from there, as `move` does."""
+        self._leave()
+        self._carry_out(self._fleet.clock.time())
+
     def begin_goodbye(self) -> bool:
         """Unregister; False when there is nothing to unregister."""
         if self.phone.state == "idle":
@@ -251,12 +256,15 @@ class RunningPhone:
 
     async def move(self) -> Changed:
         """Go to a new address and register from there. The old one stays open, silent and recorded."""
+        self._leave()
+        return await self._outcome()
+
+    def _leave(self) -> None:
         left, self._current = self._current, self._open(self.phone.transport)
         self._former = [*(self._former or ()), left]
         if self._boundary is not None and self._boundary.offline:
             self._boundary.leave(self._current)
         self.phone.move(self._local, self._fleet.clock.time())
-        return await self._outcome()
 
     async def subscribe(
         self, presentity: str, event: str = "dialog", *, expires: int | None = None, refresh: bool = True

@@ -1,0 +1,418 @@
+"""An office in the virtual world: a reference server, four phones, and whatever happens to them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from harness.errors import HarnessError
+from harness.habits import HABITS
+from harness.hosting import VIRTUAL_EPOCH, ReferenceHost
+from harness.hunting.events import GROUP, STAFF, TEAM, OfficeEvent
+from harness.hunting.laws import (
+    NO_MORE_THAN_CHANGES,
+    NO_SUCH_CALL,
+    NOT_YOURS,
+    RESET_HELPS,
+    SETTLING_S,
+    SHOWS_TRUTH,
+    Breach,
+    Ears,
+    Watched,
+)
+from harness.hunting.truth import Truth
+from harness.virtual import VirtualLoop
+from phones.calls import CallPolicy, NoSuchCall
+from phones.effects import Called, Changed, Heard, MediaIn, MediaOut, Subscribed, Transmit
+from phones.fleet import Fleet, RunningPhone
+from phones.net_memory import MemoryWire
+from phones.phone import Identity
+from phones.sip.index import Message
+from phones.sip.lamp import LampState
+from phones.sip.message import Address
+from reference_server.behaviour import Behaviour
+
+MOMENT_S = 0.2
+"""What passes behind each event: more than a call takes to ring, less than a watcher needs to be told twice."""
+STABLE_S = 3.0
+"""How long the truth must have been the same before a lamp is blamed; 4.3 and 5.0 tell an end one second late."""
+RESET_WITHIN_S = 2.0
+"""How soon after the reply a reset has to have reached every watcher."""
+
+
+class Device:
+    """The device of one of the staff, as the server knows it by now. `strange`: it fits its phone no longer."""
+
+    def __init__(self, name: str, realm: str) -> None:
+        self.name = name
+        self.id = ""
+        self.realm = realm
+        self.document: dict[str, Any] = {}
+        self.strange = False
+        self.gone = False
+
+    @property
+    def username(self) -> str:
+        """Its SIP username."""
+        return str(self.document["sip"]["username"])
+
+    @property
+    def presentity(self) -> str:
+        """The URI that its calls light (Devices page, Static Presence ID)."""
+        user, _, realm = str(self.document.get("presence_id") or self.username).partition("@")
+        return f"sip:{user}@{realm or self.realm}"
+
+
+class Office:
+    """One history, lived. `breaches` are the laws that it broke so far.
+
+    `profile` says how a reset is asked for. Equal behaviour, seed and events give an equal history.
+    """
+
+    def __init__(self, behaviour: Behaviour, seed: int, profile: str = "documented") -> None:
+        self.loop = VirtualLoop()
+        self._habits = HABITS[profile]
+        self._rng = random.Random(seed)
+        wire = MemoryWire(self.loop, self._part())
+        self._host = ReferenceHost(
+            behaviour, wire=wire, clock=self.loop, rng=self._part(), epoch=VIRTUAL_EPOCH, sip_port=5060
+        )
+        planted = self._host.server.seed
+        self._account, self._token = planted.account_id, planted.auth_token
+        self._realm = planted.realm
+        self.breaches: list[Breach] = []
+        self.events: list[OfficeEvent] = []
+        self.truth = Truth()
+        self.devices = {name: Device(name, self._realm) for name in STAFF}
+        self._faulty = -SETTLING_S
+        self._judged: set[tuple[str, str, str]] = set()
+        self._resets: dict[str, int] = {}
+        self._ears = {name: Ears(name, self._sound, self._broken) for name in STAFF}
+        self._fleet = Fleet(wire, self.loop, self)
+        self.phones: dict[str, RunningPhone] = {}
+        for name in STAFF:
+            self._hire(name)
+
+    def _part(self) -> random.Random:
+        return random.Random(self._rng.getrandbits(64))
+
+    def close(self) -> None:
+        """Leave the office, and say so if the server itself has failed. Raises HarnessError."""
+        errors = self._host.server.errors
+        self._fleet.close()
+        self.loop.run_until_complete(self._host.close())
+        self.loop.close()
+        if errors:
+            raise HarnessError(f"the reference server failed: {errors[0]}")
+
+    # preparation
+
+    def _hire(self, name: str) -> None:
+        device = self.devices[name]
+        password = f"secret-of-{name}"
+        self._put(device, {"name": name, "sip": {"username": name, "password": password}})
+        identity = Identity(name, password, self._realm)
+        phone = self._fleet.add(name, identity, edge=self._host.sip, rng=self._part(), tone=0)
+        phone.calls_policy = CallPolicy("ring")
+        phone.begin_registration()
+        self.phones[name] = phone
+
+    def _put(self, device: Device, document: dict[str, Any]) -> None:
+        status, reply = self._api("PUT", "devices", {"data": document})
+        if status // 100 != 2:
+            raise HarnessError(f"the office cannot be set up: {status} {reply}")
+        device.document, device.id = reply["data"], reply["data"]["id"]
+
+    def _api(self, method: str, path: str, content: Any = None) -> tuple[int, Any]:
+        body = b"" if content is None else json.dumps(content).encode()
+        headers = (("X-Auth-Token", self._token), ("Content-Type", "application/json"))
+        target = f"/v2/accounts/{self._account}/{path}"
+        asking = self._host.request(method, target, headers, body, client="127.0.0.1", encrypted=False)
+        reply = self.loop.run_until_complete(asking)
+        return reply.status, json.loads(reply.body or b"{}")
+
+    # what happens
+
+    def now(self) -> float:
+        """Virtual seconds."""
+        return self.loop.time()
+
+    def live(self, events: Sequence[OfficeEvent]) -> list[Breach]:
+        """Let everything happen, and time pass until it has settled. What cannot happen is left out."""
+        for event in events:
+            self.do(event)
+        self.settle()
+        return self.breaches
+
+    def do(self, event: OfficeEvent) -> bool:
+        """Let one event happen, and a moment pass. False, and nothing, when it cannot happen now."""
+        if not self._can(event):
+            return False
+        act: Callable[[OfficeEvent], None] = getattr(self, f"_do_{event.do}")
+        try:
+            act(event)
+        except NoSuchCall:
+            return False
+        self.events.append(event)
+        self.pass_time(MOMENT_S)
+        return True
+
+    def _can(self, event: OfficeEvent) -> bool:
+        if event.do in ("presence_id", "username", "password", "disable", "enable", "delete", "reset", "set"):
+            return not self.devices[event.who].gone
+        return True
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass, and look at every lamp behind it."""
+        self.loop.run_until_complete(asyncio.sleep(seconds))
+        self._look()
+
+    def settle(self) -> None:
+        """End all faults and wait until nothing is under way, then have every watcher refresh, and look once more."""
+        for phone in self.phones.values():
+            self._mend(phone)
+        self.pass_time(SETTLING_S + STABLE_S)
+        self._refresh_all()
+        self.pass_time(STABLE_S + MOMENT_S)
+
+    def _mend(self, phone: RunningPhone) -> None:
+        """Nothing is wrong with the network of `phone` any more."""
+
+    def _refresh_all(self) -> None:
+        for name, phone in self.phones.items():
+            for dialog in self._living(name).values():
+                phone.begin_subscription(dialog.presentity)
+
+    # registration and the like
+
+    def _do_register(self, event: OfficeEvent) -> None:
+        self.phones[event.who].begin_registration()
+
+    def _do_unregister(self, event: OfficeEvent) -> None:
+        self.phones[event.who].begin_goodbye()
+
+    def _do_move(self, event: OfficeEvent) -> None:
+        self.phones[event.who].begin_move()
+
+    def _do_reboot(self, event: OfficeEvent) -> None:
+        self.phones[event.who].forget()
+        self.phones[event.who].begin_registration()
+
+    def _do_forget(self, event: OfficeEvent) -> None:
+        self.phones[event.who].forget()
+
+    def _do_wait(self, event: OfficeEvent) -> None:
+        self.pass_time(event.seconds)
+
+    # watching
+
+    def _do_subscribe(self, event: OfficeEvent) -> None:
+        self.phones[event.who].begin_subscription(self.devices[event.whom].presentity)
+
+    _do_refresh = _do_subscribe
+
+    def _do_unsubscribe(self, event: OfficeEvent) -> None:
+        self.phones[event.who].end_subscription(self.devices[event.whom].presentity)
+
+    # calls
+
+    def _do_call(self, event: OfficeEvent) -> None:
+        callees = TEAM if event.whom == GROUP else (event.whom,)
+        number = event.whom
+        lights = {self.devices[name].presentity for name in (event.who, *callees)}
+        conversation = self.truth.placed(event.who, callees, lights, self.now())
+        conversation.doubtful = any(self.devices[name].strange for name in (event.who, *callees))
+        self.phones[event.who].call(f"sip:{number}@{self._realm}")
+
+    def _do_answer(self, event: OfficeEvent) -> None:
+        self.phones[event.who].answer()
+
+    def _do_reject(self, event: OfficeEvent) -> None:
+        self.phones[event.who].reject()
+
+    def _do_cancel(self, event: OfficeEvent) -> None:
+        self.phones[event.who].cancel()
+
+    def _do_hang_up(self, event: OfficeEvent) -> None:
+        self.phones[event.who].hang_up()
+
+    # devices
+
+    def _update(self, name: str, **changes: Any) -> None:
+        device = self.devices[name]
+        before = device.presentity
+        document = {**device.document, **changes}
+        document = {key: value for key, value in document.items() if value is not None}
+        status, reply = self._api("POST", f"devices/{device.id}", {"data": document})
+        if status // 100 == 2:
+            device.document = reply["data"]
+            if device.presentity != before:
+                self.truth.doubt(name, {before, device.presentity}, self.now())
+
+    def _do_presence_id(self, event: OfficeEvent) -> None:
+        self._update(event.who, presence_id=event.how or None)
+
+    def _estrange(self, name: str) -> None:
+        device = self.devices[name]
+        device.strange = True
+        self.truth.doubt(name, {device.presentity}, self.now())
+
+    def _do_username(self, event: OfficeEvent) -> None:
+        self._estrange(event.who)
+        sip = self.devices[event.who].document["sip"]
+        self._update(event.who, sip={**sip, "username": f"{event.who}-again"})
+        self._estrange(event.who)
+
+    def _do_password(self, event: OfficeEvent) -> None:
+        self._estrange(event.who)
+        sip = self.devices[event.who].document["sip"]
+        self._update(event.who, sip={**sip, "password": "another-secret"})
+
+    def _do_disable(self, event: OfficeEvent) -> None:
+        self._estrange(event.who)
+        self._update(event.who, enabled=False)
+
+    def _do_enable(self, event: OfficeEvent) -> None:
+        self._update(event.who, enabled=True)
+
+    def _do_delete(self, event: OfficeEvent) -> None:
+        self._estrange(event.who)
+        device = self.devices[event.who]
+        self._api("DELETE", f"devices/{device.id}")
+        device.gone = True
+
+    def _do_reset(self, event: OfficeEvent) -> None:
+        asking, device = self._habits.reset, self.devices[event.who]
+        if asking is not None:
+            content = None if asking.data is None else {"data": dict(asking.data)}
+            status, _ = self._api(asking.method, f"devices/{device.id}{asking.path}", content)
+            if status // 100 == 2:
+                self._after_reset(device.presentity)
+
+    def _after_reset(self, presentity: str) -> None:
+        """Every watcher whose subscription is sound has to be told the truth soon (Devices page, Presence)."""
+        asked = self.now()
+        self._resets[presentity] = self._resets.get(presentity, 0) + 1
+        waiting = [
+            (name, dialog, dialog.notifies)
+            for name in STAFF
+            for dialog in self._living(name).values()
+            if dialog.presentity == presentity and self._refreshed(dialog)
+        ]
+        self.pass_time(RESET_WITHIN_S)
+        truth = self.truth.of(presentity)
+        if truth is None or self.truth.changed.get(presentity, 0.0) > asked - STABLE_S or not self._sound(asked):
+            return
+        for name, dialog, before in waiting:
+            if dialog.notifies == before:
+                why = f"no NOTIFY within {RESET_WITHIN_S:g} s of the reset's reply"
+                self._broken(Breach(RESET_HELPS, name, presentity, why, self.now()))
+            elif (shown := self._lamp(name, presentity)) is not truth:
+                why = f"{shown} {RESET_WITHIN_S:g} s after a reset, and the truth is {truth}"
+                self._broken(Breach(RESET_HELPS, name, presentity, why, self.now(), shown or "", truth))
+
+    # judging
+
+    def _broken(self, breach: Breach) -> None:
+        key = (breach.law, breach.watcher, breach.presentity)
+        if key not in self._judged:
+            # the first time tells it all: a stuck lamp stays stuck
+            self._judged.add(key)
+            self.breaches.append(breach)
+
+    def _sound(self, now: float) -> bool:
+        """Whether the network has been without fault for 64*T1."""
+        return now - self._faulty >= SETTLING_S
+
+    def _refreshed(self, dialog: Watched) -> bool:
+        """Whether it was granted on a sound network, and not a moment ago."""
+        granted = dialog.granted
+        return granted is not None and granted - self._faulty >= SETTLING_S and self.now() - granted >= STABLE_S
+
+    def _living(self, name: str) -> dict[str, Watched]:
+        """The subscriptions of a phone that it believes in, by presentity."""
+        found = {}
+        subscriptions = self.phones[name].phone.subscriptions
+        for dialog in self._ears[name].dialogs.values():
+            subscription = subscriptions.get(dialog.presentity, "dialog")
+            if subscription is None or subscription.machine.state != "active":
+                continue
+            if dialog is self._ears[name].dialogs.get(subscription.call_id):
+                found[dialog.presentity] = dialog
+        return found
+
+    def _lamp(self, name: str, presentity: str) -> LampState | None:
+        subscription = self.phones[name].phone.subscriptions.get(presentity, "dialog")
+        return None if subscription is None else subscription.lamp.state
+
+    def _look(self) -> None:
+        """Blame every lamp that had its time and is wrong."""
+        now = self.now()
+        if not self._sound(now):
+            return
+        for name in STAFF:
+            if self.devices[name].strange:
+                # whether it may watch at all is not certain
+                continue
+            for presentity, dialog in self._living(name).items():
+                if not self._refreshed(dialog) or now - self.truth.changed.get(presentity, 0.0) < STABLE_S:
+                    continue
+                truth, shown = self.truth.of(presentity), self._lamp(name, presentity)
+                if truth is not None and shown is not truth:
+                    why = f"the lamp shows {shown}, and the truth is {truth}"
+                    self._broken(Breach(SHOWS_TRUTH, name, presentity, why, now, shown or "", truth))
+
+    def _lit(self, name: str, dialog: Watched, now: float) -> None:
+        """A lamp that is lit needs a call, now or a while ago."""
+        presentity = dialog.presentity
+        lamp = self._lamp(name, presentity)
+        if lamp not in (LampState.RINGING, LampState.BUSY) or self.truth.busy(presentity):
+            return
+        ended = self.truth.ended.get(presentity)
+        if ended is None or now - ended > SETTLING_S:
+            said = "there was none" if ended is None else f"the last one was over {now - ended:.0f} s before"
+            self._broken(Breach(NO_SUCH_CALL, name, presentity, f"the lamp shows {lamp} for a call, and {said}", now))
+
+    # what the phones tell
+
+    def heard(self, phone: str, heard: Heard, now: float) -> None:
+        """Something has reached a phone."""
+        message = heard.message
+        if message is None:
+            return
+        ears = self._ears[phone]
+        if not message.is_request:
+            ears.answered(message, now)
+        elif message.method == "NOTIFY" and (message.get("event") or "").startswith("dialog"):
+            dialog = ears.notified(message, heard.local, now)
+            if dialog is not None:
+                # the lamp follows in a moment, when the phone has answered
+                self.loop.call_soon(self._lit, phone, dialog, now)
+
+    def sent(self, phone: str, sent: Transmit, local: Address, now: float) -> None:
+        """A phone has sent something."""
+        data = sent.data
+        if data.startswith(b"SUBSCRIBE ") or data.startswith(b"SIP/2.0 481 "):
+            self._ears[phone].sent(Message.parse(data), local, now)
+
+    def called(self, phone: str, called: Called, now: float) -> None:
+        """A call of a phone has changed."""
+        device = self.devices[phone]
+        if not self.truth.called(phone, called, {device.presentity}, now) and self._sound(now):
+            why = f"a call from {called.peer} rings at {phone}, whom nobody has called"
+            self._broken(Breach(NOT_YOURS, phone, device.presentity, why, now))
+
+    def changed(self, phone: str, changed: Changed, contact: Address, now: float) -> None:
+        """A registration has changed."""
+
+    def subscribed(self, phone: str, subscribed: Subscribed, now: float) -> None:
+        """A subscription has changed."""
+
+    def media_heard(self, phone: str, media: MediaIn, now: float) -> None:
+        """Nobody listens."""
+
+    def media_sent(self, phone: str, media: MediaOut, local: Address, now: float) -> None:
+        """Nobody listens."""
