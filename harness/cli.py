@@ -14,6 +14,8 @@ COMMANDS = {
     "list": "Show clauses, scenarios and gaps.",
     "serve": "Run the reference server in the foreground.",
     "mutants": "Run the suite against servers with one thing wrong.",
+    "hunt": "Search for an order of events that makes a lamp lie.",
+    "replay": "Show a finding again, on any target.",
     "phones": "Keep a fleet of phones alive on a target.",
     "watch": "Show lamps live, without any right on the API.",
     "new": "Write a commented scenario that runs.",

@@ -158,6 +158,12 @@ class Calls:
                 call.fire("hang up", now, "cancelled" if state in _CALLING else "hung up")
         self._sweep()
 
+    def has_one(self, what: Literal["calling", "ringing", "talking"]) -> bool:
+        """Whether there is a call of ours that nobody has answered, one that waits for our answer, or one that is up."""
+        states = {"calling": _CALLING, "ringing": _UNANSWERED, "talking": ("accepted", "talking")}[what]
+        direction = {"calling": "out", "ringing": "in"}.get(what)
+        return any(call.machine.state in states and direction in (None, call.direction) for call in self._calls)
+
     @property
     def changing(self) -> bool:
         """Whether a change of a session is on its way, or waits to be tried again."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from phones.sip.dialog import tag_of
 from phones.sip.dialog_info import parse_dialog_info
@@ -27,16 +28,25 @@ NO_MORE_THAN_CHANGES = "LAW-07"
 NO_SUCH_CALL = "LAW-08"
 
 
+Proof = Literal["lamp", "order", "count", "told", "call", "entity"]
+"""What shows a breach to whoever does not know the truth: what the lamp shows, the order of NOTIFYs, how many come,
+whether one comes at all, a call that comes, whom a document is about.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Breach:
-    """A law that was broken: by what `watcher` got about `presentity`, at `at` seconds; `why` in words."""
+    """A law that was broken by what `watcher` got about `presentity`, at `at` seconds; `why` in words.
+
+    `truth` is what the lamp has to show, '' where the breach is not about that.
+    """
 
     law: str
     watcher: str
     presentity: str
     why: str
     at: float
-    shown: str = ""
+    proof: Proof
     truth: str = ""
 
 
@@ -54,7 +64,8 @@ class Watched:
     granted: float | None = None
     """When the last SUBSCRIBE was answered 2xx."""
     place: tuple[str, int] | None = None
-    """Where the watcher was then."""
+    """Where the watcher was then, and since when the server knows that."""
+    placed: float = 0.0
     grants: int = 0
     notifies: int = 0
     seen: set[str] = field(default_factory=set)
@@ -90,14 +101,17 @@ class Ears:
         place = self._waiting.pop((message.call_id, message.cseq), None) if message.status >= 200 else None
         dialog = self.dialogs.get(message.call_id)
         if place is not None and dialog is not None and message.method == "SUBSCRIBE" and message.status < 300:
-            dialog.granted, dialog.place = now, place
+            if place != dialog.place:
+                dialog.place, dialog.placed = place, now
+            dialog.granted = now
             dialog.grants += 1
 
     def notified(self, message: Message, place: tuple[str, int], now: float) -> Watched | None:
         """A NOTIFY of a subscription has arrived. Returns the dialog when it is a sound one that is news."""
         dialog = self.dialogs.get(message.call_id)
         if dialog is None:
-            self._say(NOT_YOURS, "", f"a NOTIFY about {_shown(message)}, which {self._phone} never watched", now)
+            why = f"a NOTIFY about {_shown(message)}, which {self._phone} never watched"
+            self._say(NOT_YOURS, "", why, "count", now)
             return None
         branch = message.get("via") or ""
         if branch in dialog.seen:
@@ -107,15 +121,15 @@ class Ears:
         if dialog.over is not None:
             if now - dialog.over > 1.0:
                 after = f"{now - dialog.over:.1f} s after its end"
-                self._say(SILENT_WHEN_OVER, dialog.presentity, f"a NOTIFY came {after}", now)
+                self._say(SILENT_WHEN_OVER, dialog.presentity, f"a NOTIFY came {after}", "count", now)
             return None
         if dialog.cseq is not None and message.cseq <= dialog.cseq:
             why = f"CSeq {message.cseq} after {dialog.cseq}"
-            self._say(CSEQ_RISES, dialog.presentity, why, now)
+            self._say(CSEQ_RISES, dialog.presentity, why, "order", now)
         dialog.cseq = message.cseq
-        moved = dialog.granted is not None and dialog.place is not None and place != dialog.place
-        if moved and now - (dialog.granted or now) > 1.0:
-            self._say(NOT_YOURS, dialog.presentity, f"a NOTIFY went to where {self._phone} was before it moved", now)
+        if dialog.place not in (None, place) and now - dialog.placed > 1.0:
+            why = f"a NOTIFY went to where {self._phone} was before it moved"
+            self._say(NOT_YOURS, dialog.presentity, why, "count", now)
         self._read(dialog, message, now)
         if (message.get("subscription-state") or "").strip().lower().startswith("terminated"):
             dialog.over = now
@@ -127,17 +141,18 @@ class Ears:
         try:
             info = parse_dialog_info(message.body)
         except DocumentError as error:
-            self._say(NOT_YOURS, dialog.presentity, f"a document that cannot be read: {error}", now)
+            self._say(NOT_YOURS, dialog.presentity, f"a document that cannot be read: {error}", "entity", now)
             return
         if dialog.version is not None and info.version <= dialog.version:
-            self._say(VERSION_RISES, dialog.presentity, f"version {info.version} after {dialog.version}", now)
+            why = f"version {info.version} after {dialog.version}"
+            self._say(VERSION_RISES, dialog.presentity, why, "order", now)
         dialog.version = info.version
         entity = info.entity.lower().partition(";")[0]
         if entity != dialog.presentity.lower().partition(";")[0]:
-            self._say(NOT_YOURS, dialog.presentity, f"a document about {info.entity}", now)
+            self._say(NOT_YOURS, dialog.presentity, f"a document was about {info.entity}", "entity", now)
 
-    def _say(self, law: str, presentity: str, why: str, now: float) -> None:
-        self._breach(Breach(law, self._phone, presentity, why, now))
+    def _say(self, law: str, presentity: str, why: str, proof: Proof, now: float) -> None:
+        self._breach(Breach(law, self._phone, presentity, why, now, proof))
 
 
 def _shown(message: Message) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from harness.errors import HarnessError
 from harness.habits import HABITS
@@ -43,6 +43,13 @@ RESET_WITHIN_S = 2.0
 """How soon after the reply a reset has to have reached every watcher."""
 
 
+_PLAIN = frozenset({"subscribe", "refresh", "unsubscribe", "call", "answer", "reject", "cancel", "hang_up"}) | {
+    "reset",
+    "wait",
+}
+"""Events behind which every change of a call is known to its phones."""
+
+
 class Device:
     """The device of one of the staff, as the server knows it by now. `strange`: it fits its phone no longer."""
 
@@ -75,6 +82,7 @@ class Office:
     def __init__(self, behaviour: Behaviour, seed: int, profile: str = "documented") -> None:
         self.loop = VirtualLoop()
         self._habits = HABITS[profile]
+        self.seed = seed
         self._rng = random.Random(seed)
         wire = MemoryWire(self.loop, self._part())
         self._host = ReferenceHost(
@@ -88,6 +96,12 @@ class Office:
         self.truth = Truth()
         self.devices = {name: Device(name, self._realm) for name in STAFF}
         self._faulty = -SETTLING_S
+        self._undisturbed = True
+        """Whether every phone was there all the time, as itself: only then all changes are known to have been told."""
+        self.notified: dict[str, list[float]] = {name: [] for name in STAFF}
+        """When NOTIFYs about lamps reached a phone, at whatever address, repetitions left out."""
+        self.began: list[float] = []
+        """When each of `events` happened."""
         self._judged: set[tuple[str, str, str]] = set()
         self._resets: dict[str, int] = {}
         self._ears = {name: Ears(name, self._sound, self._broken) for name in STAFF}
@@ -141,22 +155,25 @@ class Office:
         return self.loop.time()
 
     def live(self, events: Sequence[OfficeEvent]) -> list[Breach]:
-        """Let everything happen, and time pass until it has settled. What cannot happen is left out."""
+        """Let everything happen, and return what it broke. What cannot happen is left out."""
         for event in events:
             self.do(event)
-        self.settle()
         return self.breaches
 
     def do(self, event: OfficeEvent) -> bool:
         """Let one event happen, and a moment pass. False, and nothing, when it cannot happen now."""
         if not self._can(event):
             return False
+        if event.do not in _PLAIN:
+            self._undisturbed = False
         act: Callable[[OfficeEvent], None] = getattr(self, f"_do_{event.do}")
+        began = self.now()
         try:
             act(event)
         except NoSuchCall:
             return False
         self.events.append(event)
+        self.began.append(began)
         self.pass_time(MOMENT_S)
         return True
 
@@ -171,20 +188,16 @@ class Office:
         self._look()
 
     def settle(self) -> None:
-        """End all faults and wait until nothing is under way, then have every watcher refresh, and look once more."""
-        for phone in self.phones.values():
-            self._mend(phone)
-        self.pass_time(SETTLING_S + STABLE_S)
-        self._refresh_all()
-        self.pass_time(STABLE_S + MOMENT_S)
+        """End all faults and wait until nothing is under way, then have every watcher refresh, and look once more.
 
-    def _mend(self, phone: RunningPhone) -> None:
-        """Nothing is wrong with the network of `phone` any more."""
-
-    def _refresh_all(self) -> None:
-        for name, phone in self.phones.items():
-            for dialog in self._living(name).values():
-                phone.begin_subscription(dialog.presentity)
+        All of it are events, too: whoever lives the history again need not settle behind it.
+        """
+        self.do(OfficeEvent("wait", seconds=SETTLING_S + STABLE_S))
+        for name in STAFF:
+            for whom, device in self.devices.items():
+                if device.presentity in self._living(name):
+                    self.do(OfficeEvent("refresh", name, whom))
+        self.do(OfficeEvent("wait", seconds=STABLE_S + 1.0))
 
     # registration and the like
 
@@ -309,10 +322,21 @@ class Office:
         for name, dialog, before in waiting:
             if dialog.notifies == before:
                 why = f"no NOTIFY within {RESET_WITHIN_S:g} s of the reset's reply"
-                self._broken(Breach(RESET_HELPS, name, presentity, why, self.now()))
+                self._broken(Breach(RESET_HELPS, name, presentity, why, self.now(), "told"))
             elif (shown := self._lamp(name, presentity)) is not truth:
                 why = f"{shown} {RESET_WITHIN_S:g} s after a reset, and the truth is {truth}"
-                self._broken(Breach(RESET_HELPS, name, presentity, why, self.now(), shown or "", truth))
+                self._broken(Breach(RESET_HELPS, name, presentity, why, self.now(), "lamp", truth))
+
+    # what could happen next
+
+    def phones_that(self, state: Literal["calling", "ringing", "talking"]) -> tuple[str, ...]:
+        """Who has a call that is `calling` (placed, and not answered), `ringing` (coming in) or `talking`."""
+        return tuple(name for name, phone in self.phones.items() if phone.phone.calls.has_one(state))
+
+    def next_of_calls(self) -> list[tuple[str, str]]:
+        """What may be done about calls: the kinds of events, and whose."""
+        steps = {"ringing": ("answer", "reject"), "calling": ("cancel",), "talking": ("hang_up",)}
+        return [(do, who) for state, dos in steps.items() for who in self.phones_that(state) for do in dos]
 
     # judging
 
@@ -350,6 +374,7 @@ class Office:
 
     def _look(self) -> None:
         """Blame every lamp that had its time and is wrong."""
+        self._count()
         now = self.now()
         if not self._sound(now):
             return
@@ -363,7 +388,20 @@ class Office:
                 truth, shown = self.truth.of(presentity), self._lamp(name, presentity)
                 if truth is not None and shown is not truth:
                     why = f"the lamp shows {shown}, and the truth is {truth}"
-                    self._broken(Breach(SHOWS_TRUTH, name, presentity, why, now, shown or "", truth))
+                    self._broken(Breach(SHOWS_TRUTH, name, presentity, why, now, "lamp", truth))
+
+    def _count(self) -> None:
+        """Blame whoever is told more often than there are changes, where nothing can have been the reason."""
+        if not self._undisturbed:
+            return
+        for name in STAFF:
+            for dialog in self._ears[name].dialogs.values():
+                presentity = dialog.presentity
+                changes = self.truth.reports.get(presentity, 0) + self.truth.refused.get(presentity, 0)
+                allowed = dialog.grants + self._resets.get(presentity, 0) + changes + 1
+                if dialog.notifies > allowed:
+                    why = f"{dialog.notifies} NOTIFYs, and no more than {allowed} things to tell"
+                    self._broken(Breach(NO_MORE_THAN_CHANGES, name, presentity, why, self.now(), "count"))
 
     def _lit(self, name: str, dialog: Watched, now: float) -> None:
         """A lamp that is lit needs a call, now or a while ago."""
@@ -374,7 +412,8 @@ class Office:
         ended = self.truth.ended.get(presentity)
         if ended is None or now - ended > SETTLING_S:
             said = "there was none" if ended is None else f"the last one was over {now - ended:.0f} s before"
-            self._broken(Breach(NO_SUCH_CALL, name, presentity, f"the lamp shows {lamp} for a call, and {said}", now))
+            why = f"the lamp shows {lamp} for a call, and {said}"
+            self._broken(Breach(NO_SUCH_CALL, name, presentity, why, now, "lamp", LampState.OFF))
 
     # what the phones tell
 
@@ -387,6 +426,8 @@ class Office:
         if not message.is_request:
             ears.answered(message, now)
         elif message.method == "NOTIFY" and (message.get("event") or "").startswith("dialog"):
+            if heard.kind != "retransmission":
+                self.notified[phone].append(now)
             dialog = ears.notified(message, heard.local, now)
             if dialog is not None:
                 # the lamp follows in a moment, when the phone has answered
@@ -403,7 +444,7 @@ class Office:
         device = self.devices[phone]
         if not self.truth.called(phone, called, {device.presentity}, now) and self._sound(now):
             why = f"a call from {called.peer} rings at {phone}, whom nobody has called"
-            self._broken(Breach(NOT_YOURS, phone, device.presentity, why, now))
+            self._broken(Breach(NOT_YOURS, phone, device.presentity, why, now, "call"))
 
     def changed(self, phone: str, changed: Changed, contact: Address, now: float) -> None:
         """A registration has changed."""

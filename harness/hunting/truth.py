@@ -62,7 +62,9 @@ class Truth:
         self.answered: set[str] = set()
         """Presentities that ever had a call that was answered."""
         self.reports: dict[str, int] = {}
-        """Presentity to how many changes of its calls there have been."""
+        """Presentity to how many changes of its calls its phones know."""
+        self.refused: dict[str, int] = {}
+        """Presentity to how many its phones cannot know: a call that never reached one may begin and end all the same."""
 
     def placed(self, caller: str, callees: Iterable[str], lights: Iterable[str], now: float) -> Conversation:
         """A call is placed; `lights` are all presentities that it may be about."""
@@ -95,6 +97,10 @@ class Truth:
         self._touch(conversation.lights, now)
         if conversation.over and conversation in self._open:
             self._open.remove(conversation)
+            reached = {leg.phone for leg in conversation.legs.values()}
+            if not reached >= {conversation.caller, *conversation.callees}:
+                for each in conversation.lights:
+                    self.refused[each] = self.refused.get(each, 0) + 2
             # an INVITE may still be on its way to a phone, and the CANCEL behind it
             self._over.append(conversation)
             for each in conversation.lights:

@@ -1,0 +1,227 @@
+"""The hunt itself: histories until the time is up; what breaks a law is shrunk, told, and shown to be what it seems."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hypothesis.errors import Flaky
+
+from harness.clauses import catalogue
+from harness.engine import Engine, Options, RunResult
+from harness.hunting.events import OfficeEvent, contains
+from harness.hunting.laws import Breach
+from harness.hunting.machine import TimeIsUp, make_machine, run_machine
+from harness.hunting.office import Office
+from harness.hunting.shrinking import shrink
+from harness.hunting.telling import Tale, scenario_text
+from harness.loader import SUFFIX, load_cases
+from harness.verdicts import Verdict
+from reference_server.behaviour import Behaviour
+from reference_server.profiles import PROFILES
+
+BATCH = 25
+"""Histories that Hypothesis is asked for at a time."""
+_SHRINK_S = 30.0
+"""How long one history is shrunk at most."""
+
+
+@dataclass(slots=True)
+class Finding:
+    """A law that a server breaks, and the shortest history that shows it.
+
+    `hunted` and `sound` are the verdicts of its scenario on the server that was hunted and on a sound one, '' where
+    that was not tried. `known` says how it is known that the expected Kazoo breaks this law.
+    """
+
+    breach: Breach
+    events: tuple[OfficeEvent, ...]
+    shrunk_from: int
+    seed: int
+    seconds: float
+    scenario: str = ""
+    hunted: str = ""
+    sound: str = ""
+    known: str = ""
+    seen: int = 1
+
+    @property
+    def name(self) -> str:
+        """What its files are called: the law and what happens."""
+        words = dict.fromkeys(kind.replace("_", "-") for kind in self.kinds if kind != "register")
+        return "-".join([self.breach.law.lower(), *words])[:80]
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """What happens in it, without the waits."""
+        return tuple(event.do for event in self.events if event.do != "wait")
+
+
+@dataclass(slots=True)
+class Chase:
+    """What a hunt has done so far. `coverage` counts the histories that hold a kind of event."""
+
+    findings: list[Finding] = field(default_factory=list)
+    histories: int = 0
+    events: int = 0
+    busy_s: float = 0.0
+    coverage: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def events_per_s(self) -> float:
+        """Office events per second of work, with everything that Hypothesis and the laws cost."""
+        return self.events / self.busy_s if self.busy_s else 0.0
+
+
+class Hunt:
+    """Hunts in the virtual world for what `behaviour` does to the lamps that `profile` expects.
+
+    `seconds` and `until` (findings) end it; `told` is called after each history and each finding, `found` is how a
+    person would type it again.
+    """
+
+    def __init__(
+        self,
+        behaviour: Behaviour,
+        *,
+        profile: str = "documented",
+        seed: int,
+        seconds: float,
+        until: int | None = None,
+        found: str = "ringproof hunt",
+        known: Sequence[Finding] = (),
+        told: Callable[[Chase], None] = lambda _: None,
+    ) -> None:
+        self._behaviour = behaviour
+        self._profile = profile
+        self._seed = seed
+        self._until = until
+        self._found = found
+        self._known = list(known)
+        self._told = told
+        self._end = time.monotonic() + seconds
+        self._began = time.monotonic()
+        self.chase = Chase()
+
+    def over(self) -> bool:
+        """Whether the time is up, or enough was found."""
+        enough = self._until is not None and len(self._new()) >= self._until
+        return enough or time.monotonic() >= self._end
+
+    def _new(self) -> list[Finding]:
+        return [finding for finding in self.chase.findings if not finding.known]
+
+    def run(self) -> Chase:
+        """Hunt to the end. Raises HarnessError when the reference itself fails."""
+        batch = 0
+        while not self.over():
+            began = time.monotonic()
+            try:
+                run_machine(make_machine(self._open, self._close, self.over), self._seed + batch, BATCH)
+            except (TimeIsUp, Flaky):
+                # a history that we have cut off looks to Hypothesis as if it could not be repeated
+                if not self.over():
+                    raise
+            self.chase.busy_s += time.monotonic() - began - self._paused
+            self._paused = 0.0
+            batch += 1
+        return self.chase
+
+    _paused = 0.0
+
+    def _open(self, number: int) -> Office:
+        office = Office(self._behaviour, number, self._profile)
+        office.pass_time(1.0)
+        return office
+
+    def _close(self, office: Office) -> None:
+        try:
+            if not self.over():
+                office.settle()
+                self._note(office)
+        finally:
+            office.close()
+
+    def _note(self, office: Office) -> None:
+        chase = self.chase
+        chase.histories += 1
+        chase.events += len(office.events)
+        chase.coverage.update({event.do if event.do != "network" else event.how for event in office.events})
+        paused = time.monotonic()
+        for breach in office.breaches:
+            if not self.over():
+                self._examine(breach, office)
+        self._told(chase)
+        self._paused += time.monotonic() - paused
+
+    def _examine(self, breach: Breach, office: Office) -> None:
+        for finding in (*self.chase.findings, *self._known):
+            if finding.breach.law == breach.law and contains(office.events, finding.kinds):
+                finding.seen += 1
+                return
+        end = time.monotonic() + _SHRINK_S
+        shortest = breach
+
+        def breaks(events: Sequence[OfficeEvent]) -> bool:
+            nonlocal shortest
+            same = self._relive(events, office.seed, breach.law)
+            shortest = same or shortest
+            return same is not None
+
+        events = shrink(office.events, breaks, lambda: time.monotonic() > end)
+        last = self._relive(events, office.seed, breach.law)
+        finding = Finding(
+            last or shortest, tuple(events), len(office.events), office.seed, time.monotonic() - self._began
+        )
+        finding.known = catalogue()[breach.law].known(self._profile)
+        if any(each.breach.law == breach.law and each.kinds == finding.kinds for each in self.chase.findings):
+            return
+        finding.scenario = scenario_text(
+            Tale(finding.breach, events, self._found, finding.shrunk_from, self._sound_notifies(finding))
+        )
+        finding.hunted = self._verdict(finding, self._behaviour)
+        if self._behaviour != PROFILES[self._profile]:
+            finding.sound = self._verdict(finding, PROFILES[self._profile])
+        self.chase.findings.append(finding)
+        self._told(self.chase)
+
+    def _relive(self, events: Sequence[OfficeEvent], seed: int, law: str) -> Breach | None:
+        office = Office(self._behaviour, seed, self._profile)
+        try:
+            office.pass_time(1.0)
+            return next((each for each in office.live(events) if each.law == law), None)
+        finally:
+            office.close()
+
+    def _sound_notifies(self, finding: Finding) -> int:
+        """How many NOTIFYs a sound server sends the watcher from the last event on."""
+        office = Office(PROFILES[self._profile], finding.seed, self._profile)
+        try:
+            office.pass_time(1.0)
+            for event in finding.events:
+                office.do(event)
+            acting = [at for at, event in zip(office.began, office.events, strict=True) if event.do != "wait"]
+            since = acting[-1] if acting else 0.0
+            return sum(at >= since for at in office.notified[finding.breach.watcher])
+        finally:
+            office.close()
+
+    def _verdict(self, finding: Finding, behaviour: Behaviour) -> str:
+        """What the scenario of a finding says in the virtual world, run as any scenario."""
+        with tempfile.TemporaryDirectory(prefix="ringproof-") as folder:
+            file = Path(folder) / f"finding{SUFFIX}"
+            file.write_text(finding.scenario, encoding="utf-8")
+            result = play(file, Path(folder), behaviour, self._profile)
+        if result.error or not result.verdicts:
+            return Verdict.ERROR
+        return result.verdicts[0].verdict
+
+
+def play(file: Path, out: Path, behaviour: Behaviour, profile: str) -> RunResult:
+    """Run a scenario file in the virtual world."""
+    options = Options(out=out, behaviour=behaviour, profile=profile, virtual=True, seed=1)
+    return Engine(load_cases([file]), options).run()

@@ -1,0 +1,248 @@
+"""A history as a scenario file that a person would have written: names, what happened, and the law that it breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from harness.hunting.events import GROUP, STAFF, TEAM, OfficeEvent
+from harness.hunting.laws import CSEQ_RISES, RESET_HELPS, VERSION_RISES, Breach
+
+GROUP_NUMBER = "1009"
+"""What is dialled for GROUP."""
+
+_LONG_WAIT_S = 10.0
+"""Above, a run on sockets leaves a case out unless it is told otherwise."""
+
+_RULES = {
+    "LAW-01": "Once things have settled, every lamp shows the truth.",
+    "LAW-02": "A presence reset brings every watcher's lamp to the truth.",
+    "LAW-03": "The version of a watcher's documents only rises.",
+    "LAW-04": "The CSeq of a watcher's NOTIFYs only rises.",
+    "LAW-05": "A subscription that is over is silent.",
+    "LAW-06": "Nobody is sent what belongs to somebody else, or to where he was before.",
+    "LAW-07": "There are no more NOTIFYs than changes.",
+    "LAW-08": "No lamp shows a call that there never was.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tale:
+    """What a scenario file is made of. `sound_notifies` is how many NOTIFYs the watcher gets behind the last event of a
+    sound server; `found` is the line that found it.
+    """
+
+    breach: Breach
+    events: Sequence[OfficeEvent]
+    found: str
+    shrunk_from: int
+    sound_notifies: int = 0
+
+
+def scenario_text(tale: Tale) -> str:
+    """The scenario file."""
+    return _Writer(tale).text()
+
+
+class _Writer:
+    def __init__(self, tale: Tale) -> None:
+        self._tale = tale
+        self._events = list(tale.events)
+        self._presence: dict[str, str] = {}
+        self._renamed: set[str] = set()
+        self._lines: list[str] = []
+        self._last = max((n for n, each in enumerate(self._events) if each.do != "wait"), default=0)
+
+    def text(self) -> str:
+        breach = self._tale.breach
+        people = self._people()
+        for number, event in enumerate(self._events):
+            self._happen(number, event)
+        steps = self._lines
+        self._lines = []
+        self._claim()
+        waits = sum(event.seconds for event in self._events if event.do == "wait")
+        head = [
+            f"# Found by `{self._tale.found}`: {self._tale.shrunk_from} events, of which these were left.",
+            f"title: {self._title()}",
+            "why: >-",
+            f"  {_RULES[breach.law]} The server on which this was found did not keep to that: {breach.why}.",
+            f"clauses: [{breach.law}]",
+            *([f"takes: {waits:g}s"] if waits > _LONG_WAIT_S else []),
+            "phones:",
+            *(self._phone(name) for name in people),
+            "steps:",
+            f"  - register: {_listed(people)}",
+            *steps,
+            f"  # {_RULES[breach.law]}",
+            *self._lines,
+        ]
+        return "\n".join(head) + "\n"
+
+    # who
+
+    def _people(self) -> list[str]:
+        named = {name for event in self._events for name in (event.who, event.whom)}
+        if GROUP in named:
+            named |= set(TEAM)
+        named.add(self._tale.breach.watcher)
+        return [name for name in STAFF if name in named]
+
+    def _phone(self, name: str) -> str:
+        parts = [f"device: {{name: {name.capitalize()}}}"]
+        if any(event.do == "call" for event in self._events):
+            parts.append("on_call: ring")
+        if name in TEAM and any(event.whom == GROUP for event in self._events):
+            parts.append(f'group: "{GROUP_NUMBER}"')
+        return f"  {name}: {{{', '.join(parts)}}}"
+
+    def _title(self) -> str:
+        breach, told = self._tale.breach, [each for each in self._events if each.do not in ("wait", "subscribe")]
+        behind = f" after {told[-1]}" if told else ""
+        owner = self._owner()
+        if breach.law in (VERSION_RISES, CSEQ_RISES):
+            return f"What {breach.watcher} is sent about {owner} keeps its order{behind}"
+        if breach.truth:
+            return f"The lamp of {owner} on the phone of {breach.watcher} is {breach.truth}{behind}"
+        return f"{breach.watcher.capitalize()} is told about {owner} what there is to tell, and no more{behind}"
+
+    def _owner(self) -> str:
+        user = self._tale.breach.presentity.partition(":")[2].partition("@")[0]
+        owners = [name for name in STAFF if user in (name, f"{name}-again") or self._presence.get(name) == user]
+        return owners[0] if owners else user
+
+    def _uri(self, presentity: str) -> str:
+        """How a presentity is written: the name of a phone where that is it by now."""
+        user = presentity.partition(":")[2].partition("@")[0]
+        for name in STAFF:
+            if user == (self._presence.get(name) or ("" if name in self._renamed else name)):
+                return name
+            if user == f"{name}-again":
+                return f'"sip:{{{{ {name}.username }}}}again@{{{{ {name}.realm }}}}"'
+        if user in STAFF:
+            return f'"{{{{ {user}.aor }}}}"'
+        anybody = self._people()[0]
+        return f'"sip:{user}@{{{{ {anybody}.realm }}}}"'
+
+    # what happens
+
+    def _happen(self, number: int, event: OfficeEvent) -> None:
+        breach = self._tale.breach
+        if number == self._last and breach.proof in ("count", "call", "told", "entity"):
+            self._lines += ["  - wait: 500ms", "  - mark: from here on it counts"]
+        getattr(self, f"_tell_{event.do}", self._tell)(event)
+        following = self._events[number + 1] if number + 1 < len(self._events) else None
+        picked_up = following is not None and following.do in ("answer", "reject")
+        if event.do == "call" and not picked_up:
+            self._lines.append("  - wait: 500ms")
+
+    def _tell(self, event: OfficeEvent) -> None:
+        self._lines.append(f"  - {event.do}: {event.who}")
+
+    def _tell_wait(self, event: OfficeEvent) -> None:
+        self._lines.append(f"  - wait: {event.seconds:g}s")
+
+    def _tell_reboot(self, event: OfficeEvent) -> None:
+        self._lines += [f"  - forget: {event.who}", f"  - register: {event.who}"]
+
+    def _tell_subscribe(self, event: OfficeEvent) -> None:
+        renamed = event.whom in self._renamed and event.whom not in self._presence
+        whom = self._uri(f"sip:{event.whom}-again@") if renamed else event.whom
+        self._lines.append(f"  - {event.do}: {{phone: {event.who}, to: {whom}}}")
+
+    _tell_unsubscribe = _tell_subscribe
+
+    def _tell_refresh(self, event: OfficeEvent) -> None:
+        self._tell_subscribe(replace(event, do="subscribe"))
+
+    def _tell_call(self, event: OfficeEvent) -> None:
+        if event.whom == GROUP:
+            self._lines.append(f'  - call: {{from: {event.who}, to: "{GROUP_NUMBER}"}}')
+        else:
+            self._lines.append(f"  - call: {event.who} to {event.whom}")
+
+    def _tell_network(self, event: OfficeEvent) -> None:
+        self._lines.append(f"  - network: {{phone: {event.who}, does: {event.how}, what: NOTIFY}}")
+
+    def _tell_away(self, event: OfficeEvent) -> None:
+        self._lines.append(f"  - network: {{phone: {event.who}, does: {event.do}}}")
+
+    _tell_back = _tell_away
+
+    def _tell_restart(self, event: OfficeEvent) -> None:
+        self._lines.append("  - restart: server")
+
+    def _update(self, who: str, change: str) -> None:
+        self._lines += [
+            f"  - request: POST {{{{ {who}.url }}}}",
+            f'    data: "{{{{ {who}.document | {change} }}}}"',
+            "    reply: {status: [200, 202]}",
+        ]
+
+    def _tell_presence_id(self, event: OfficeEvent) -> None:
+        if event.how:
+            self._presence[event.who] = event.how
+            self._update(event.who, f"merge(presence_id='{event.how}')")
+        else:
+            self._presence.pop(event.who, None)
+            self._update(event.who, "without('presence_id')")
+
+    def _tell_username(self, event: OfficeEvent) -> None:
+        self._renamed.add(event.who)
+        self._update(event.who, f"merge(sip={{'username': {event.who}.username ~ 'again'}})")
+
+    def _tell_password(self, event: OfficeEvent) -> None:
+        self._update(event.who, "merge(sip={'password': 'another-secret'})")
+
+    def _tell_disable(self, event: OfficeEvent) -> None:
+        self._update(event.who, "merge(enabled=false)")
+
+    def _tell_enable(self, event: OfficeEvent) -> None:
+        self._update(event.who, "merge(enabled=true)")
+
+    def _tell_delete(self, event: OfficeEvent) -> None:
+        self._lines += [f"  - request: DELETE {{{{ {event.who}.url }}}}", "    reply: {status: [200, 202]}"]
+
+    def _passed(self) -> float:
+        """How long nothing has been done when the claim is made: it counts from what was done last."""
+        return sum(event.seconds for event in self._events[self._last + 1 :])
+
+    # what must be true of it
+
+    def _claim(self) -> None:
+        breach, watcher = self._tale.breach, self._tale.breach.watcher
+        if breach.proof == "order":
+            self._lines.append(f"  - laws: {watcher}")
+        elif breach.proof == "lamp":
+            if breach.law != RESET_HELPS and self._events[-1].do != "wait":
+                self._lines.append("  - wait: 3s")
+            within = f"    within: {2 if breach.law == RESET_HELPS else self._passed() + 5:g}s"
+            self._lines += [f"  - lamp: {watcher}", f"    of: {self._uri(breach.presentity)}"]
+            self._lines += [f"    becomes: {breach.truth}", within]
+        elif breach.proof == "call":
+            self._lines.append(f"  - never: {watcher} receives INVITE")
+        elif breach.proof == "entity":
+            self._lines += [
+                f"  - expect: {watcher} receives NOTIFY",
+                "    where: {Event: {starts: dialog}, body: {contains: 'entity=\"{{ "
+                + f"{self._owner()}.presence"
+                + " }}\"'}}",
+            ]
+        elif breach.proof == "told":
+            self._lines += [f"  - expect: {watcher} receives NOTIFY", "    where: {Event: {starts: dialog}}"]
+            self._lines.append("    within: 2s")
+        elif self._tale.sound_notifies == 0:
+            self._lines += [f"  - never: {watcher} receives NOTIFY", "    where: {Event: {starts: dialog}}"]
+        else:
+            self._lines += [
+                f"  - expect: {watcher} receives NOTIFY",
+                "    where: {Event: {starts: dialog}}",
+                f"    exactly: {self._tale.sound_notifies}",
+                f"    within: {self._passed() + 5:g}s",
+            ]
+
+
+def _listed(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"[{', '.join(names)}]"
+
+
