@@ -159,7 +159,7 @@ class Calls:
         self._sweep()
 
     def has_one(self, what: Literal["calling", "ringing", "talking"]) -> bool:
-        """Whether there is a call of ours that nobody has answered, one that waits for our answer, or one that is up."""
+        """Whether a call of ours waits for an answer, one that came in waits for ours, or one is up."""
         states = {"calling": _CALLING, "ringing": _UNANSWERED, "talking": ("accepted", "talking")}[what]
         direction = {"calling": "out", "ringing": "in"}.get(what)
         return any(call.machine.state in states and direction in (None, call.direction) for call in self._calls)

@@ -123,9 +123,7 @@ def command(
 class _Saver:
     """Shows how the hunt goes, and keeps each finding as soon as there is one."""
 
-    def __init__(
-        self, console: Console, out: Path, words: list[str], seed: int, behaviour: Any, profile: str
-    ) -> None:
+    def __init__(self, console: Console, out: Path, words: list[str], seed: int, behaviour: Any, profile: str) -> None:
         self._console = console
         self._out = out
         self._words = words

@@ -1,1 +1,1 @@
-"""The hunt for lamps that lie: histories of an office, the laws that they must keep, and the shortest that breaks one."""
+"""The hunt for lamps that lie: histories of an office, the laws that they must keep, and the shortest that does not."""

@@ -57,9 +57,7 @@ class OfficeEvent:
     seconds: float = 0.0
 
     def __str__(self) -> str:
-        return SENTENCES[self.do].format(
-            who=self.who, whom=self.whom, how=self.how or "nothing", seconds=self.seconds
-        )
+        return SENTENCES[self.do].format(who=self.who, whom=self.whom, how=self.how or "nothing", seconds=self.seconds)
 
     def as_json(self) -> dict[str, Any]:
         """What is not empty of it."""
@@ -80,7 +78,9 @@ def read_events(content: Any) -> tuple[OfficeEvent, ...]:
         except (TypeError, KeyError, ValueError) as error:
             raise UsageError(f"event {number} of the history is none: {item!r}") from error
         if people:
-            raise UsageError(f"event {number} of the history is about {', '.join(sorted(people))}: nobody of the office")
+            raise UsageError(
+                f"event {number} of the history is about {', '.join(sorted(people))}: nobody of the office"
+            )
         events.append(event)
     return tuple(events)
 

@@ -8,26 +8,34 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from hypothesis.errors import Flaky
 
 from harness.clauses import catalogue
 from harness.engine import Engine, Options, RunResult
+from harness.errors import HarnessError
 from harness.hunting.events import OfficeEvent, contains
 from harness.hunting.laws import Breach
-from harness.hunting.machine import TimeIsUp, make_machine, run_machine
+from harness.hunting.machine import BRIEF_S, TimeIsUp, make_machine, run_machine
 from harness.hunting.office import Office
 from harness.hunting.shrinking import shrink
-from harness.hunting.telling import Tale, scenario_text
+from harness.hunting.telling import Lit, Tale, day_text, scenario_text
 from harness.loader import SUFFIX, load_cases
-from harness.verdicts import Verdict
+from harness.target import Target
+from harness.verdicts import CaseVerdict, Verdict
 from reference_server.behaviour import Behaviour
 from reference_server.profiles import PROFILES
 
 BATCH = 25
 """Histories that Hypothesis is asked for at a time."""
 _SHRINK_S = 30.0
-"""How long one history is shrunk at most."""
+_SHRINK_REAL_S = 180.0
+"""How long one history is shrunk at most, in the virtual world and where an hour takes an hour."""
+_RED = (Verdict.FAIL, Verdict.NON_STRICT, Verdict.KNOWN)
+_DAYS_AT_ONCE = 8
+_REAL_LENGTH = 16
+"""Histories that the embedded reference is played at the same time, and the events of one."""
 
 
 @dataclass(slots=True)
@@ -71,6 +79,12 @@ class Chase:
     busy_s: float = 0.0
     coverage: Counter[str] = field(default_factory=Counter)
 
+    def note(self, events: Sequence[OfficeEvent]) -> None:
+        """Count one more history."""
+        self.histories += 1
+        self.events += len(events)
+        self.coverage.update({event.how if event.do == "network" else event.do for event in events})
+
     @property
     def events_per_s(self) -> float:
         """Office events per second of work, with everything that Hypothesis and the laws cost."""
@@ -78,10 +92,10 @@ class Chase:
 
 
 class Hunt:
-    """Hunts in the virtual world for what `behaviour` does to the lamps that `profile` expects.
+    """Hunts for what `behaviour` does to the lamps that `profile` expects, in the virtual world.
 
     `seconds` and `until` (findings) end it; `told` is called after each history and each finding, `found` is how a
-    person would type it again.
+    person would type it again, `known` are findings that are none again.
     """
 
     def __init__(
@@ -103,8 +117,9 @@ class Hunt:
         self._found = found
         self._known = list(known)
         self._told = told
-        self._end = time.monotonic() + seconds
         self._began = time.monotonic()
+        self._end = self._began + seconds
+        self._paused = 0.0
         self.chase = Chase()
 
     def over(self) -> bool:
@@ -121,7 +136,7 @@ class Hunt:
         while not self.over():
             began = time.monotonic()
             try:
-                run_machine(make_machine(self._open, self._close, self.over), self._seed + batch, BATCH)
+                self._live_some(self._seed + batch)
             except (TimeIsUp, Flaky):
                 # a history that we have cut off looks to Hypothesis as if it could not be repeated
                 if not self.over():
@@ -131,7 +146,8 @@ class Hunt:
             batch += 1
         return self.chase
 
-    _paused = 0.0
+    def _live_some(self, number: int) -> None:
+        run_machine(make_machine(self._open, self._close, self.over), number, BATCH)
 
     def _open(self, number: int) -> Office:
         office = Office(self._behaviour, number, self._profile)
@@ -147,22 +163,17 @@ class Hunt:
             office.close()
 
     def _note(self, office: Office) -> None:
-        chase = self.chase
-        chase.histories += 1
-        chase.events += len(office.events)
-        chase.coverage.update({event.do if event.do != "network" else event.how for event in office.events})
+        self.chase.note(office.events)
         paused = time.monotonic()
         for breach in office.breaches:
             if not self.over():
                 self._examine(breach, office)
-        self._told(chase)
+        self._told(self.chase)
         self._paused += time.monotonic() - paused
 
     def _examine(self, breach: Breach, office: Office) -> None:
-        for finding in (*self.chase.findings, *self._known):
-            if finding.breach.law == breach.law and contains(office.events, finding.kinds):
-                finding.seen += 1
-                return
+        if self._is_known(breach.law, office.events):
+            return
         end = time.monotonic() + _SHRINK_S
         shortest = breach
 
@@ -188,6 +199,14 @@ class Hunt:
             finding.sound = self._verdict(finding, PROFILES[self._profile])
         self.chase.findings.append(finding)
         self._told(self.chase)
+
+    def _is_known(self, law: str, events: Sequence[OfficeEvent]) -> bool:
+        """Whether a finding of before explains that a history breaks a law. If so, it was seen once more."""
+        for finding in (*self.chase.findings, *self._known):
+            if finding.breach.law == law and contains(events, finding.kinds):
+                finding.seen += 1
+                return True
+        return False
 
     def _relive(self, events: Sequence[OfficeEvent], seed: int, law: str) -> Breach | None:
         office = Office(self._behaviour, seed, self._profile)
@@ -219,6 +238,101 @@ class Hunt:
         if result.error or not result.verdicts:
             return Verdict.ERROR
         return result.verdicts[0].verdict
+
+
+class TargetHunt(Hunt):
+    """The same hunt on sockets: histories that are lived in a sound virtual office are played to a real server.
+
+    What its lamps have to show there is what they show here. `target` None is the embedded reference in a process of
+    its own. Waits are short, and the steps of a history keep to the request rate that the target allows.
+    """
+
+    def __init__(self, behaviour: Behaviour, *, target: Target | None, **options: Any) -> None:
+        super().__init__(behaviour, **options)
+        self._target = target
+        self._days: list[tuple[int, tuple[OfficeEvent, ...]]] = []
+        self._at_once = 1 if target is not None else _DAYS_AT_ONCE
+
+    def _live_some(self, number: int) -> None:
+        machine = make_machine(self._open_sound, self._close, self.over, BRIEF_S)
+        run_machine(machine, number, self._at_once, _REAL_LENGTH)
+
+    def _open_sound(self, number: int) -> Office:
+        office = Office(PROFILES[self._profile], number, self._profile)
+        office.pass_time(1.0)
+        return office
+
+    def _note(self, office: Office) -> None:
+        self.chase.note(office.events)
+        self._days.append((office.seed, tuple(office.events)))
+        if len(self._days) >= self._at_once:
+            days, self._days = self._days, []
+            for (seed, events), verdict in zip(days, self._play(days), strict=True):
+                self._examine_day(seed, events, verdict)
+            self._told(self.chase)
+
+    def _close(self, office: Office) -> None:
+        try:
+            if not self.over():
+                office.settle(briefly=True)
+                self._note(office)
+        finally:
+            office.close()
+
+    def _play(self, days: Sequence[tuple[int, Sequence[OfficeEvent]]]) -> list[CaseVerdict]:
+        with tempfile.TemporaryDirectory(prefix="ringproof-") as name:
+            folder = Path(name)
+            for number, (seed, events) in enumerate(days):
+                text = self._day(seed, events)
+                (folder / f"day-{number:03}{SUFFIX}").write_text(text, encoding="utf-8")
+            options = Options(
+                out=folder / "out",
+                behaviour=self._behaviour,
+                profile=self._profile,
+                target=self._target,
+                seed=self._seed,
+                slow=True,
+            )
+            result = Engine(load_cases(sorted(folder.glob(f"*{SUFFIX}"))), options).run()
+        if result.interrupted:
+            raise KeyboardInterrupt
+        if result.error:
+            raise HarnessError(f"the hunt cannot go on: {result.error}")
+        return sorted(result.verdicts, key=lambda each: each.address)
+
+    def _day(self, seed: int, events: Sequence[OfficeEvent]) -> str:
+        office = self._open_sound(seed)
+        try:
+            office.live(events)
+            lit = [Lit(watcher, presentity, truth) for watcher, presentity, truth in office.lamps()]
+            return day_text(office.events, lit, self._found)
+        finally:
+            office.close()
+
+    def _examine_day(self, seed: int, events: Sequence[OfficeEvent], verdict: CaseVerdict) -> None:
+        law = _law_of(verdict)
+        if law is None or self._is_known(law, events):
+            return
+        end = min(time.monotonic() + _SHRINK_REAL_S, self._end + _SHRINK_REAL_S)
+
+        def breaks(shorter: Sequence[OfficeEvent]) -> bool:
+            [found] = self._play([(seed, shorter)])
+            return _law_of(found) == law
+
+        shortest = shrink(events, breaks, lambda: time.monotonic() > end)
+        [last] = self._play([(seed, shortest)])
+        watcher, _, why = last.actual.partition(": ")
+        breach = Breach(law, watcher.rpartition(" ")[2], "", why or last.reason, 0.0, "lamp")
+        finding = Finding(breach, tuple(shortest), len(events), seed, time.monotonic() - self._began)
+        finding.known = catalogue()[law].known(self._profile)
+        finding.scenario = self._day(seed, shortest)
+        finding.hunted = last.verdict
+        self.chase.findings.append(finding)
+
+
+def _law_of(verdict: CaseVerdict) -> str | None:
+    """The law that a day has broken, the first of several."""
+    return min((each.clause for each in verdict.clauses if each.verdict in _RED), default=None)
 
 
 def play(file: Path, out: Path, behaviour: Behaviour, profile: str) -> RunResult:

@@ -36,7 +36,16 @@ class TimeIsUp(BaseException):
     """Ends a hunt in the midst of a history. Hypothesis would take an Exception for a failure to be looked into."""
 
 
-def make_machine(open_office: Callable[[int], Office], done: Callable[[Office], None], over: Callable[[], bool]) -> Any:
+BRIEF_S = (1.0, 1.0, 2.0, 5.0)
+"""How long is waited where an hour takes an hour."""
+
+
+def make_machine(
+    open_office: Callable[[int], Office],
+    done: Callable[[Office], None],
+    over: Callable[[], bool],
+    waits: tuple[float, ...] = _WAITS,
+) -> Any:
     """A state machine class whose every run is one history: `open_office(seed)`, events, `done(office)`.
 
     `over`: whether the time of the hunt is up; then TimeIsUp is raised.
@@ -68,7 +77,7 @@ def make_machine(open_office: Callable[[int], Office], done: Callable[[Office], 
         def something(self, data: st.DataObject) -> None:
             check()
             if self.office is not None:
-                event = _draw(data, data.draw(st.sampled_from(self.mix)), self.office)
+                event = _draw(data, data.draw(st.sampled_from(self.mix)), self.office, waits)
                 if event is not None:
                     self.office.do(event)
 
@@ -79,7 +88,7 @@ def make_machine(open_office: Callable[[int], Office], done: Callable[[Office], 
     return Histories
 
 
-def _draw(data: st.DataObject, what: str, office: Office) -> OfficeEvent | None:
+def _draw(data: st.DataObject, what: str, office: Office, waits: tuple[float, ...]) -> OfficeEvent | None:
     """An event of a kind; None where there is nothing to do about it."""
 
     def one(choices: tuple[Any, ...]) -> Any:
@@ -88,12 +97,12 @@ def _draw(data: st.DataObject, what: str, office: Office) -> OfficeEvent | None:
     match what:
         case "call on":
             possible = office.next_of_calls()
-            return OfficeEvent(*one(tuple(possible))) if possible else OfficeEvent("wait", seconds=_WAITS[0])
+            return OfficeEvent(*one(tuple(possible))) if possible else OfficeEvent("wait", seconds=waits[0])
         case "call":
             who, whom = one(STAFF), one(_CALLED)
             return OfficeEvent("call", who, whom) if who != whom else None
         case "wait":
-            return OfficeEvent("wait", seconds=one(_WAITS))
+            return OfficeEvent("wait", seconds=one(waits))
         case "watch":
             return OfficeEvent("subscribe", one(_WATCHERS), one(_CALLED))
         case "unsubscribe":
@@ -108,11 +117,11 @@ def _draw(data: st.DataObject, what: str, office: Office) -> OfficeEvent | None:
             return OfficeEvent(what, one(STAFF))
 
 
-def run_machine(machine: Any, number: int, histories: int) -> None:
-    """Let Hypothesis run so many histories of a machine; equal numbers choose equally."""
+def run_machine(machine: Any, number: int, histories: int, length: int = LENGTH) -> None:
+    """Let Hypothesis run so many histories of a machine, of so many events; equal numbers choose equally."""
     chosen = settings(
         max_examples=histories,
-        stateful_step_count=LENGTH,
+        stateful_step_count=length,
         database=None,
         deadline=None,
         phases=(Phase.generate,),

@@ -187,12 +187,14 @@ class Office:
         self.loop.run_until_complete(asyncio.sleep(seconds))
         self._look()
 
-    def settle(self) -> None:
+    def settle(self, *, briefly: bool = False) -> None:
         """End all faults and wait until nothing is under way, then have every watcher refresh, and look once more.
 
-        All of it are events, too: whoever lives the history again need not settle behind it.
+        All of it are events, too: whoever lives the history again need not settle behind it. `briefly`: where the
+        network is sound nothing has to be waited for but what is on its way.
         """
-        self.do(OfficeEvent("wait", seconds=SETTLING_S + STABLE_S))
+        sound = briefly and self._sound(self.now())
+        self.do(OfficeEvent("wait", seconds=STABLE_S if sound else SETTLING_S + STABLE_S))
         for name in STAFF:
             for whom, device in self.devices.items():
                 if device.presentity in self._living(name):
@@ -335,8 +337,21 @@ class Office:
 
     def next_of_calls(self) -> list[tuple[str, str]]:
         """What may be done about calls: the kinds of events, and whose."""
-        steps = {"ringing": ("answer", "reject"), "calling": ("cancel",), "talking": ("hang_up",)}
-        return [(do, who) for state, dos in steps.items() for who in self.phones_that(state) for do in dos]
+        return [
+            *((do, who) for who in self.phones_that("ringing") for do in ("answer", "reject")),
+            *(("cancel", who) for who in self.phones_that("calling")),
+            *(("hang_up", who) for who in self.phones_that("talking")),
+        ]
+
+    def lamps(self) -> list[tuple[str, str, LampState]]:
+        """What every lamp has to show now, as far as anybody can say: watcher, presentity, state."""
+        return [
+            (name, presentity, truth)
+            for name in STAFF
+            if not self.devices[name].strange
+            for presentity, dialog in self._living(name).items()
+            if self._refreshed(dialog) and (truth := self.truth.of(presentity)) is not None
+        ]
 
     # judging
 
@@ -436,7 +451,7 @@ class Office:
     def sent(self, phone: str, sent: Transmit, local: Address, now: float) -> None:
         """A phone has sent something."""
         data = sent.data
-        if data.startswith(b"SUBSCRIBE ") or data.startswith(b"SIP/2.0 481 "):
+        if data.startswith((b"SUBSCRIBE ", b"SIP/2.0 481 ")):
             self._ears[phone].sent(Message.parse(data), local, now)
 
     def called(self, phone: str, called: Called, now: float) -> None:

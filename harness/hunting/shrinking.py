@@ -33,9 +33,7 @@ def _with_waits(events: list[OfficeEvent], breaks: Breaks, over: Callable[[], bo
     return events
 
 
-def _without_parts(
-    events: list[OfficeEvent], size: int, breaks: Breaks, over: Callable[[], bool]
-) -> list[OfficeEvent]:
+def _without_parts(events: list[OfficeEvent], size: int, breaks: Breaks, over: Callable[[], bool]) -> list[OfficeEvent]:
     # from behind: what happened last is why it was noticed, what happened first mostly no matter
     at = max(0, len(events) - size)
     while not over():

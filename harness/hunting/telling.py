@@ -39,45 +39,58 @@ class Tale:
     sound_notifies: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Lit:
+    """What a lamp of a watcher has to show once things have settled."""
+
+    watcher: str
+    presentity: str
+    truth: str
+
+
+def day_text(events: Sequence[OfficeEvent], lit: Sequence[Lit], found: str) -> str:
+    """A scenario that lives a history and then claims every law that can be seen from outside."""
+    return _Day(events, lit, found).text()
+
+
 def scenario_text(tale: Tale) -> str:
     """The scenario file."""
-    return _Writer(tale).text()
+    return _Finding(tale).text()
 
 
-class _Writer:
-    def __init__(self, tale: Tale) -> None:
-        self._tale = tale
-        self._events = list(tale.events)
+class _Teller:
+    """Tells what happens, step by step. `watchers` are there even where nothing happens to them."""
+
+    def __init__(self, events: Sequence[OfficeEvent], watchers: Sequence[str], counted: bool) -> None:
+        self._events = list(events)
+        self._watchers = watchers
+        self._counted = counted
         self._presence: dict[str, str] = {}
         self._renamed: set[str] = set()
         self._lines: list[str] = []
         self._last = max((n for n, each in enumerate(self._events) if each.do != "wait"), default=0)
 
-    def text(self) -> str:
-        breach = self._tale.breach
+    def _file(self, head: Sequence[str], clauses: Sequence[str], claims: Sequence[str]) -> str:
         people = self._people()
-        for number, event in enumerate(self._events):
-            self._happen(number, event)
-        steps = self._lines
-        self._lines = []
-        self._claim()
         waits = sum(event.seconds for event in self._events if event.do == "wait")
-        head = [
-            f"# Found by `{self._tale.found}`: {self._tale.shrunk_from} events, of which these were left.",
-            f"title: {self._title()}",
-            "why: >-",
-            f"  {_RULES[breach.law]} The server on which this was found did not keep to that: {breach.why}.",
-            f"clauses: [{breach.law}]",
+        restarts = any(event.do == "restart" for event in self._events)
+        lines = [
+            *head,
+            f"clauses: [{', '.join(clauses)}]",
             *([f"takes: {waits:g}s"] if waits > _LONG_WAIT_S else []),
+            *(["isolation: server"] if restarts else []),
             "phones:",
             *(self._phone(name) for name in people),
             "steps:",
             f"  - register: {_listed(people)}",
-            *steps,
-            f"  # {_RULES[breach.law]}",
             *self._lines,
+            *claims,
         ]
-        return "\n".join(head) + "\n"
+        return "\n".join(lines) + "\n"
+
+    def _live(self) -> None:
+        for number, event in enumerate(self._events):
+            self._happen(number, event)
 
     # who
 
@@ -85,7 +98,7 @@ class _Writer:
         named = {name for event in self._events for name in (event.who, event.whom)}
         if GROUP in named:
             named |= set(TEAM)
-        named.add(self._tale.breach.watcher)
+        named |= set(self._watchers)
         return [name for name in STAFF if name in named]
 
     def _phone(self, name: str) -> str:
@@ -95,21 +108,6 @@ class _Writer:
         if name in TEAM and any(event.whom == GROUP for event in self._events):
             parts.append(f'group: "{GROUP_NUMBER}"')
         return f"  {name}: {{{', '.join(parts)}}}"
-
-    def _title(self) -> str:
-        breach, told = self._tale.breach, [each for each in self._events if each.do not in ("wait", "subscribe")]
-        behind = f" after {told[-1]}" if told else ""
-        owner = self._owner()
-        if breach.law in (VERSION_RISES, CSEQ_RISES):
-            return f"What {breach.watcher} is sent about {owner} keeps its order{behind}"
-        if breach.truth:
-            return f"The lamp of {owner} on the phone of {breach.watcher} is {breach.truth}{behind}"
-        return f"{breach.watcher.capitalize()} is told about {owner} what there is to tell, and no more{behind}"
-
-    def _owner(self) -> str:
-        user = self._tale.breach.presentity.partition(":")[2].partition("@")[0]
-        owners = [name for name in STAFF if user in (name, f"{name}-again") or self._presence.get(name) == user]
-        return owners[0] if owners else user
 
     def _uri(self, presentity: str) -> str:
         """How a presentity is written: the name of a phone where that is it by now."""
@@ -127,8 +125,7 @@ class _Writer:
     # what happens
 
     def _happen(self, number: int, event: OfficeEvent) -> None:
-        breach = self._tale.breach
-        if number == self._last and breach.proof in ("count", "call", "told", "entity"):
+        if number == self._last and self._counted:
             self._lines += ["  - wait: 500ms", "  - mark: from here on it counts"]
         getattr(self, f"_tell_{event.do}", self._tell)(event)
         following = self._events[number + 1] if number + 1 < len(self._events) else None
@@ -207,42 +204,84 @@ class _Writer:
         """How long nothing has been done when the claim is made: it counts from what was done last."""
         return sum(event.seconds for event in self._events[self._last + 1 :])
 
-    # what must be true of it
 
-    def _claim(self) -> None:
+class _Finding(_Teller):
+    """A finding: the shortest history, and the one law that it breaks."""
+
+    def __init__(self, tale: Tale) -> None:
+        counted = tale.breach.proof in ("count", "call", "told", "entity")
+        super().__init__(tale.events, [tale.breach.watcher], counted)
+        self._tale = tale
+
+    def text(self) -> str:
+        self._live()
+        breach = self._tale.breach
+        rule = _RULES[breach.law]
+        head = [
+            f"# Found by `{self._tale.found}`: {self._tale.shrunk_from} events, of which these were left.",
+            f"title: {self._title()}",
+            "why: >-",
+            f"  {rule} The server on which this was found did not keep to that: {breach.why}.",
+        ]
+        return self._file(head, [breach.law], [f"  # {rule}", *self._claim()])
+
+    def _title(self) -> str:
+        breach, told = self._tale.breach, [each for each in self._events if each.do not in ("wait", "subscribe")]
+        behind = f" after {told[-1]}" if told else ""
+        owner = self._owner()
+        if breach.law in (VERSION_RISES, CSEQ_RISES):
+            return f"What {breach.watcher} is sent about {owner} keeps its order{behind}"
+        if breach.truth:
+            return f"The lamp of {owner} on the phone of {breach.watcher} is {breach.truth}{behind}"
+        return f"{breach.watcher.capitalize()} is told about {owner} what there is to tell, and no more{behind}"
+
+    def _owner(self) -> str:
+        user = self._tale.breach.presentity.partition(":")[2].partition("@")[0]
+        owners = [name for name in STAFF if user in (name, f"{name}-again") or self._presence.get(name) == user]
+        return owners[0] if owners else user
+
+    def _claim(self) -> list[str]:
         breach, watcher = self._tale.breach, self._tale.breach.watcher
-        if breach.proof == "order":
-            self._lines.append(f"  - laws: {watcher}")
-        elif breach.proof == "lamp":
-            if breach.law != RESET_HELPS and self._events[-1].do != "wait":
-                self._lines.append("  - wait: 3s")
-            within = f"    within: {2 if breach.law == RESET_HELPS else self._passed() + 5:g}s"
-            self._lines += [f"  - lamp: {watcher}", f"    of: {self._uri(breach.presentity)}"]
-            self._lines += [f"    becomes: {breach.truth}", within]
-        elif breach.proof == "call":
-            self._lines.append(f"  - never: {watcher} receives INVITE")
-        elif breach.proof == "entity":
-            self._lines += [
-                f"  - expect: {watcher} receives NOTIFY",
-                "    where: {Event: {starts: dialog}, body: {contains: 'entity=\"{{ "
-                + f"{self._owner()}.presence"
-                + " }}\"'}}",
-            ]
-        elif breach.proof == "told":
-            self._lines += [f"  - expect: {watcher} receives NOTIFY", "    where: {Event: {starts: dialog}}"]
-            self._lines.append("    within: 2s")
-        elif self._tale.sound_notifies == 0:
-            self._lines += [f"  - never: {watcher} receives NOTIFY", "    where: {Event: {starts: dialog}}"]
-        else:
-            self._lines += [
-                f"  - expect: {watcher} receives NOTIFY",
-                "    where: {Event: {starts: dialog}}",
-                f"    exactly: {self._tale.sound_notifies}",
-                f"    within: {self._passed() + 5:g}s",
-            ]
+        within = f"    within: {2 if breach.law == RESET_HELPS else self._passed() + 5:g}s"
+        notify = [f"  - expect: {watcher} receives NOTIFY", "    where: {Event: {starts: dialog}}"]
+        match breach.proof:
+            case "order":
+                return [f"  - laws: {watcher}"]
+            case "lamp":
+                settles = [] if breach.law == RESET_HELPS or self._passed() else ["  - wait: 3s"]
+                of = self._uri(breach.presentity)
+                return [*settles, f"  - lamp: {watcher}", f"    of: {of}", f"    becomes: {breach.truth}", within]
+            case "call":
+                return [f"  - never: {watcher} receives INVITE"]
+            case "entity":
+                about = f"'entity=\"{{{{ {self._owner()}.presence }}}}\"'"
+                return [notify[0], f"    where: {{Event: {{starts: dialog}}, body: {{contains: {about}}}}}"]
+            case "told":
+                return [*notify, within]
+        if self._tale.sound_notifies == 0:
+            return [f"  - never: {watcher} receives NOTIFY", notify[1]]
+        return [*notify, f"    exactly: {self._tale.sound_notifies}", within]
+
+
+class _Day(_Teller):
+    """A whole history, and every law behind it."""
+
+    def __init__(self, events: Sequence[OfficeEvent], lit: Sequence[Lit], found: str) -> None:
+        super().__init__(events, sorted({each.watcher for each in lit}), counted=False)
+        self._lit = lit
+        self._found = found
+
+    def text(self) -> str:
+        self._live()
+        head = [f"# A history of `{self._found}`.", "title: Whatever happens in an office, its lamps show the truth"]
+        claims = []
+        for each in self._lit:
+            claims += [f"  - lamp: {each.watcher}", f"    of: {self._uri(each.presentity)}"]
+            claims += [f"    becomes: {each.truth}", f"    within: {self._passed() + 5:g}s", "    clauses: [LAW-01]"]
+        if self._watchers:
+            claims += [f"  - laws: {_listed(self._watchers)}", "    clauses: [LAW-03, LAW-04, LAW-05]"]
+        return self._file(head, ["LAW-01", "LAW-03", "LAW-04", "LAW-05"], claims)
 
 
 def _listed(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"[{', '.join(names)}]"
-
-

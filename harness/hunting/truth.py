@@ -64,7 +64,7 @@ class Truth:
         self.reports: dict[str, int] = {}
         """Presentity to how many changes of its calls its phones know."""
         self.refused: dict[str, int] = {}
-        """Presentity to how many its phones cannot know: a call that never reached one may begin and end all the same."""
+        """Presentity to how many its phones cannot know: a call that reached none of them begins and ends as well."""
 
     def placed(self, caller: str, callees: Iterable[str], lights: Iterable[str], now: float) -> Conversation:
         """A call is placed; `lights` are all presentities that it may be about."""
