@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -191,14 +191,20 @@ class Hunt:
         finding.known = catalogue()[breach.law].known(self._profile)
         if any(each.breach.law == breach.law and each.kinds == finding.kinds for each in self.chase.findings):
             return
-        finding.scenario = scenario_text(
-            Tale(finding.breach, events, self._found, finding.shrunk_from, self._sound_notifies(finding))
-        )
-        finding.hunted = self._verdict(finding, self._behaviour)
-        if self._behaviour != PROFILES[self._profile]:
-            finding.sound = self._verdict(finding, PROFILES[self._profile])
+        self._tell(finding)
         self.chase.findings.append(finding)
         self._told(self.chase)
+
+    def _tell(self, finding: Finding) -> None:
+        """Write its scenario, and try it on this server and on a sound one."""
+        tale = Tale(finding.breach, finding.events, self._found, finding.shrunk_from, self._sound_notifies(finding))
+        sound = PROFILES[self._profile]
+        for slowly in (False, True):
+            finding.scenario = scenario_text(replace(tale, slowly=slowly))
+            finding.hunted = self._verdict(finding, self._behaviour)
+            finding.sound = self._verdict(finding, sound) if self._behaviour != sound else ""
+            if finding.hunted in _RED and finding.sound in ("", Verdict.PASS):
+                return
 
     def _is_known(self, law: str, events: Sequence[OfficeEvent]) -> bool:
         """Whether a finding of before explains that a history breaks a law. If so, it was seen once more."""

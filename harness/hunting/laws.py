@@ -129,7 +129,7 @@ class Ears:
         dialog.cseq = message.cseq
         if dialog.place not in (None, place) and now - dialog.placed > 1.0:
             why = f"a NOTIFY went to where {self._phone} was before it moved"
-            self._say(NOT_YOURS, dialog.presentity, why, "count", now)
+            self._say(NOT_YOURS, dialog.presentity, why, "told", now)
         self._read(dialog, message, now)
         if (message.get("subscription-state") or "").strip().lower().startswith("terminated"):
             dialog.over = now

@@ -37,6 +37,8 @@ class Tale:
     found: str
     shrunk_from: int
     sound_notifies: int = 0
+    slowly: bool = False
+    """Let a moment pass behind each event, as it did when it was found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +63,13 @@ def scenario_text(tale: Tale) -> str:
 class _Teller:
     """Tells what happens, step by step. `watchers` are there even where nothing happens to them."""
 
-    def __init__(self, events: Sequence[OfficeEvent], watchers: Sequence[str], counted: bool) -> None:
+    def __init__(
+        self, events: Sequence[OfficeEvent], watchers: Sequence[str], *, counted: bool, slowly: bool = False
+    ) -> None:
         self._events = list(events)
         self._watchers = watchers
         self._counted = counted
+        self._slowly = slowly
         self._presence: dict[str, str] = {}
         self._renamed: set[str] = set()
         self._lines: list[str] = []
@@ -129,9 +134,15 @@ class _Teller:
             self._lines += ["  - wait: 500ms", "  - mark: from here on it counts"]
         getattr(self, f"_tell_{event.do}", self._tell)(event)
         following = self._events[number + 1] if number + 1 < len(self._events) else None
-        picked_up = following is not None and following.do in ("answer", "reject")
-        if event.do == "call" and not picked_up:
+        if following is not None and following.do == "wait":
+            return
+        if event.do == "reset" and following is not None:
+            # what the reply promises takes a moment
+            self._lines.append("  - wait: 2s")
+        elif event.do == "call" and (following is None or following.do not in ("answer", "reject")):
             self._lines.append("  - wait: 500ms")
+        elif self._slowly and event.do != "wait":
+            self._lines.append("  - wait: 200ms")
 
     def _tell(self, event: OfficeEvent) -> None:
         self._lines.append(f"  - {event.do}: {event.who}")
@@ -210,7 +221,7 @@ class _Finding(_Teller):
 
     def __init__(self, tale: Tale) -> None:
         counted = tale.breach.proof in ("count", "call", "told", "entity")
-        super().__init__(tale.events, [tale.breach.watcher], counted)
+        super().__init__(tale.events, [tale.breach.watcher], counted=counted, slowly=tale.slowly)
         self._tale = tale
 
     def text(self) -> str:
