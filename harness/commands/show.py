@@ -35,7 +35,7 @@ def command(place: str, width: int | None, format_: str) -> int:
     from reports.lamp_chart import as_text as chart_text
     from reports.lamp_chart import charts_of
 
-    run, address = _parted(place)
+    run, address = parted(place)
     judged = read_run(run)
     verdict = next((each for each in judged.verdicts if each.address == address), None)
     if verdict is None:
@@ -58,7 +58,7 @@ def command(place: str, width: int | None, format_: str) -> int:
     return 0
 
 
-def _parted(place: str) -> tuple[Path, str]:
+def parted(place: str) -> tuple[Path, str]:
     run, colon, address = place.rpartition(":")
     if not colon or not run or not address:
         raise UsageError(f"{place!r} is not RUN:CASE", f"for example out/latest:sync/flag-true; {_LISTED}")
