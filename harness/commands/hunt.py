@@ -165,6 +165,7 @@ class _Saver:
             f"  happened  {happened}",
             f"  shrunk    {len(finding.events)} events of {finding.shrunk_from}",
             f"  shown     {_proof(finding)}",
+            *([f"  cause     {finding.cause}"] if finding.cause else []),
             *([f"  known     {finding.known}"] if finding.known else []),
             f"  scenario  {saved.scenario}",
             f"  evidence  {saved.evidence}" if saved.evidence else "  evidence  none: its scenario is not red",
@@ -224,6 +225,7 @@ def _document(chase: Chase, seed: int, code: int) -> dict[str, Any]:
                 "hunted": finding.hunted,
                 "sound": finding.sound,
                 "known": finding.known,
+                "cause": finding.cause,
                 "seen": finding.seen,
             }
             for finding in chase.findings

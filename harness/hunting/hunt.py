@@ -15,6 +15,7 @@ from hypothesis.errors import Flaky
 from harness.clauses import catalogue
 from harness.engine import Engine, Options, RunResult
 from harness.errors import HarnessError
+from harness.hunting.causes import cause_of
 from harness.hunting.events import OfficeEvent, contains
 from harness.hunting.laws import Breach
 from harness.hunting.machine import BRIEF_S, TimeIsUp, make_machine, run_machine
@@ -42,7 +43,8 @@ _REAL_LENGTH = 16
 class Finding:
     """A law that a server breaks, and the shortest history that shows it.
 
-    `hunted` and `sound` are the verdicts of its scenario on the server that was hunted and on a sound one, '' where
+    `cause` is the rule of the reference that is to blame, where one alone is. `hunted` and `sound` are the verdicts of
+    its scenario on the server that was hunted and on a sound one, '' where
     that was not tried. `known` says how it is known that the expected Kazoo breaks this law.
     """
 
@@ -55,6 +57,7 @@ class Finding:
     hunted: str = ""
     sound: str = ""
     known: str = ""
+    cause: str = ""
     seen: int = 1
 
     @property
@@ -191,6 +194,7 @@ class Hunt:
         finding.known = catalogue()[breach.law].known(self._profile)
         if any(each.breach.law == breach.law and each.kinds == finding.kinds for each in self.chase.findings):
             return
+        finding.cause = self._cause(finding)
         self._tell(finding)
         self.chase.findings.append(finding)
         self._told(self.chase)
@@ -214,8 +218,20 @@ class Hunt:
                 return True
         return False
 
-    def _relive(self, events: Sequence[OfficeEvent], seed: int, law: str) -> Breach | None:
-        office = Office(self._behaviour, seed, self._profile)
+    def _cause(self, finding: Finding) -> str:
+        """The rule without which this server keeps the law: beside the expected Kazoo, or beside the page."""
+
+        def breaks(behaviour: Behaviour) -> bool:
+            return self._relive(finding.events, finding.seed, finding.breach.law, behaviour) is not None
+
+        expected = PROFILES[self._profile]
+        beside = PROFILES["documented"] if self._behaviour == expected else expected
+        return cause_of(self._behaviour, beside, breaks)
+
+    def _relive(
+        self, events: Sequence[OfficeEvent], seed: int, law: str, behaviour: Behaviour | None = None
+    ) -> Breach | None:
+        office = Office(behaviour or self._behaviour, seed, self._profile)
         try:
             office.pass_time(1.0)
             return next((each for each in office.live(events) if each.law == law), None)
