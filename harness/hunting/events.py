@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from harness.errors import UsageError
 
@@ -23,7 +23,8 @@ SENTENCES: Mapping[str, str] = {
     "forget": "{who} forgets its subscriptions and calls",
     "away": "{who} loses the network",
     "back": "{who} has the network again",
-    "network": "the network will {how} the next NOTIFY for {who}",
+    "network": "the network will {how} the next {what} of {who}",
+    "mend": "the network of {who} is sound again",
     "subscribe": "{who} watches {whom}",
     "refresh": "{who} refreshes its subscription to {whom}",
     "unsubscribe": "{who} watches {whom} no more",
@@ -46,22 +47,38 @@ SENTENCES: Mapping[str, str] = {
 """What each kind of event reads like."""
 
 
+WAYS: Mapping[str, Literal["in", "out"]] = {
+    "NOTIFY": "in",
+    "INVITE": "in",
+    "SUBSCRIBE": "out",
+    "BYE": "out",
+    "CANCEL": "out",
+}
+"""What the network may treat badly: a method, and whether it is on its way to the phone or from it."""
+
+
 @dataclass(frozen=True, slots=True)
 class OfficeEvent:
-    """One thing that happens: `do` is a key of SENTENCES, `who` and `whom` are staff, `seconds` are of a wait."""
+    """One thing that happens: `do` is a key of SENTENCES, `who` and `whom` are staff, `seconds` are of a wait.
+
+    Of a `network`, `how` is what it does (lose, delay, double, reorder) and `what` a method of WAYS.
+    """
 
     do: str
     who: str = ""
     whom: str = ""
     how: str = ""
     seconds: float = 0.0
+    what: str = ""
 
     def __str__(self) -> str:
-        return SENTENCES[self.do].format(who=self.who, whom=self.whom, how=self.how or "nothing", seconds=self.seconds)
+        how = self.how or "nothing"
+        return SENTENCES[self.do].format(who=self.who, whom=self.whom, how=how, seconds=self.seconds, what=self.what)
 
     def as_json(self) -> dict[str, Any]:
         """What is not empty of it."""
         given = {"do": self.do, "who": self.who, "whom": self.whom, "how": self.how, "seconds": self.seconds}
+        given["what"] = self.what
         return {key: value for key, value in given.items() if value or key == "do"}
 
 
@@ -74,6 +91,8 @@ def read_events(content: Any) -> tuple[OfficeEvent, ...]:
         try:
             event = OfficeEvent(**item)
             str(event)
+            if event.do == "network" and event.what not in WAYS:
+                raise ValueError(event.what)
             people = {event.who, event.whom} - {"", GROUP, *STAFF}
         except (TypeError, KeyError, ValueError) as error:
             raise UsageError(f"event {number} of the history is none: {item!r}") from error

@@ -16,7 +16,7 @@ from harness.clauses import catalogue
 from harness.engine import Engine, Options, RunResult
 from harness.errors import HarnessError
 from harness.hunting.causes import cause_of
-from harness.hunting.events import OfficeEvent, contains
+from harness.hunting.events import GROUP, OfficeEvent, contains
 from harness.hunting.laws import Breach
 from harness.hunting.machine import BRIEF_S, TimeIsUp, make_machine, run_machine
 from harness.hunting.office import Office
@@ -86,12 +86,19 @@ class Chase:
         """Count one more history."""
         self.histories += 1
         self.events += len(events)
-        self.coverage.update({event.how if event.do == "network" else event.do for event in events})
+        self.coverage.update({_named(event) for event in events})
 
     @property
     def events_per_s(self) -> float:
         """Office events per second of work, with everything that Hypothesis and the laws cost."""
         return self.events / self.busy_s if self.busy_s else 0.0
+
+
+def _named(event: OfficeEvent) -> str:
+    """What an event counts as in the coverage."""
+    if event.do == "network":
+        return "loss" if event.how == "lose" else event.how
+    return "fork" if event.do == "call" and event.whom == GROUP else event.do
 
 
 class Hunt:

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from harness.hunting.events import STAFF, OfficeEvent
+from harness.hunting.events import STAFF, WAYS, OfficeEvent
 from harness.hunting.office import Office
 
 LENGTH = 40
@@ -26,10 +26,12 @@ _ALWAYS = (*["call"] * 4, *["call on"] * 8, *["wait"] * 5, *["watch"] * 2)
 """What happens in every office, as often as it stands here."""
 
 DISTURBANCES = (
-    "move", "reboot", "forget", "register", "unregister", "presence_id", "device", "reset", "unsubscribe",
-)  # fmt: skip
+    *("lose", "delay", "double", "reorder", "away", "move", "reboot", "forget", "register", "unregister"),
+    *("presence_id", "device", "reset", "unsubscribe"),
+)
 """What happens in some: a history has a few of them, and those often."""
-_MOST_DISTURBANCES = 5
+_TREATED = ("NOTIFY", "NOTIFY", "NOTIFY", *WAYS)
+_MOST_DISTURBANCES = 6
 
 
 class TimeIsUp(BaseException):
@@ -111,6 +113,11 @@ def _draw(data: st.DataObject, what: str, office: Office, waits: tuple[float, ..
             return OfficeEvent("presence_id", one(_CALLED), how=one(("2001", "2002", "")))
         case "device":
             return OfficeEvent(one(("username", "password", "disable", "enable", "delete")), one(STAFF))
+        case "lose" | "delay" | "double" | "reorder":
+            return OfficeEvent("network", one(STAFF), how=what, what=one(_TREATED))
+        case "away":
+            gone = [name for name, phone in office.phones.items() if phone.impaired]
+            return OfficeEvent("back", one(tuple(gone))) if gone else OfficeEvent("away", one(STAFF))
         case "reset":
             return OfficeEvent("reset", one(_CALLED))
         case _:

@@ -6,12 +6,12 @@ import asyncio
 import json
 import random
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from harness.errors import HarnessError
 from harness.habits import HABITS
 from harness.hosting import VIRTUAL_EPOCH, ReferenceHost
-from harness.hunting.events import GROUP, STAFF, TEAM, OfficeEvent
+from harness.hunting.events import GROUP, STAFF, TEAM, WAYS, OfficeEvent
 from harness.hunting.laws import (
     NO_MORE_THAN_CHANGES,
     NO_SUCH_CALL,
@@ -26,8 +26,9 @@ from harness.hunting.laws import (
 from harness.hunting.truth import Truth
 from harness.virtual import VirtualLoop
 from phones.calls import CallPolicy, NoSuchCall
-from phones.effects import Called, Changed, Heard, MediaIn, MediaOut, Subscribed, Transmit
+from phones.effects import Called, Changed, Heard, Impaired, MediaIn, MediaOut, Subscribed, Transmit
 from phones.fleet import Fleet, RunningPhone
+from phones.impairments import Does, Impairment
 from phones.net_memory import MemoryWire
 from phones.phone import Identity
 from phones.sip.index import Message
@@ -39,6 +40,8 @@ MOMENT_S = 0.2
 """What passes behind each event: more than a call takes to ring, less than a watcher needs to be told twice."""
 STABLE_S = 3.0
 """How long the truth must have been the same before a lamp is blamed; 4.3 and 5.0 tell an end one second late."""
+_HELD_S = 2.0
+"""How late a delayed message is, and the second copy of a doubled one."""
 RESET_WITHIN_S = 2.0
 """How soon after the reply a reset has to have reached every watcher."""
 
@@ -185,6 +188,8 @@ class Office:
     def pass_time(self, seconds: float) -> None:
         """Let time pass, and look at every lamp behind it."""
         self.loop.run_until_complete(asyncio.sleep(seconds))
+        if any(phone.impaired for phone in self.phones.values()):
+            self._faulty = self.now()
         self._look()
 
     def settle(self, *, briefly: bool = False) -> None:
@@ -193,6 +198,9 @@ class Office:
         All of it are events, too: whoever lives the history again need not settle behind it. `briefly`: where the
         network is sound nothing has to be waited for but what is on its way.
         """
+        for name, phone in self.phones.items():
+            if phone.impaired:
+                self.do(OfficeEvent("mend", name))
         sound = briefly and self._sound(self.now())
         self.do(OfficeEvent("wait", seconds=STABLE_S if sound else SETTLING_S + STABLE_S))
         for name in STAFF:
@@ -218,6 +226,21 @@ class Office:
 
     def _do_forget(self, event: OfficeEvent) -> None:
         self.phones[event.who].forget()
+
+    # the network
+
+    def _do_network(self, event: OfficeEvent) -> None:
+        does = cast("Does", event.how)
+        self.phones[event.who].impair(Impairment(does, WAYS[event.what], event.what, seconds=_HELD_S))
+
+    def _do_mend(self, event: OfficeEvent) -> None:
+        self.phones[event.who].mend()
+
+    def _do_away(self, event: OfficeEvent) -> None:
+        self.phones[event.who].go_offline()
+
+    def _do_back(self, event: OfficeEvent) -> None:
+        self.phones[event.who].go_online()
 
     def _do_wait(self, event: OfficeEvent) -> None:
         self.pass_time(event.seconds)
@@ -435,18 +458,31 @@ class Office:
     def heard(self, phone: str, heard: Heard, now: float) -> None:
         """Something has reached a phone."""
         message = heard.message
+        if heard.fault:
+            self._faulty = now
         if message is None:
             return
-        ears = self._ears[phone]
         if not message.is_request:
-            ears.answered(message, now)
-        elif message.method == "NOTIFY" and (message.get("event") or "").startswith("dialog"):
-            if heard.kind != "retransmission":
-                self.notified[phone].append(now)
-            dialog = ears.notified(message, heard.local, now)
-            if dialog is not None:
-                # the lamp follows in a moment, when the phone has answered
-                self.loop.call_soon(self._lit, phone, dialog, now)
+            self._ears[phone].answered(message, now)
+        elif not heard.fault:
+            # what was late or doubled has been judged when it came
+            self._arrived(phone, message, heard.local, now, again=heard.kind == "retransmission")
+
+    def impaired(self, phone: str, impaired: Impaired, now: float) -> None:
+        """The network has treated a message badly: as far as the server is concerned, it has come."""
+        self._faulty = now
+        if impaired.way == "in" and impaired.message is not None and impaired.message.is_request:
+            self._arrived(phone, impaired.message, impaired.local, now, again=False)
+
+    def _arrived(self, phone: str, message: Message, local: Address, now: float, *, again: bool) -> None:
+        if message.method != "NOTIFY" or not (message.get("event") or "").startswith("dialog"):
+            return
+        if not again:
+            self.notified[phone].append(now)
+        dialog = self._ears[phone].notified(message, local, now)
+        if dialog is not None:
+            # the lamp follows in a moment, when the phone has answered
+            self.loop.call_soon(self._lit, phone, dialog, now)
 
     def sent(self, phone: str, sent: Transmit, local: Address, now: float) -> None:
         """A phone has sent something."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from harness.hunting.events import GROUP, STAFF, TEAM, OfficeEvent
+from harness.hunting.events import GROUP, STAFF, TEAM, WAYS, OfficeEvent
 from harness.hunting.laws import CSEQ_RISES, RESET_HELPS, VERSION_RISES, Breach
 
 GROUP_NUMBER = "1009"
@@ -170,12 +170,14 @@ class _Teller:
             self._lines.append(f"  - call: {event.who} to {event.whom}")
 
     def _tell_network(self, event: OfficeEvent) -> None:
-        self._lines.append(f"  - network: {{phone: {event.who}, does: {event.how}, what: NOTIFY}}")
+        way = ", way: out" if WAYS[event.what] == "out" else ""
+        held = "" if event.how == "lose" else ", seconds: 2s"
+        self._lines.append(f"  - network: {{phone: {event.who}, does: {event.how}, what: {event.what}{way}{held}}}")
 
     def _tell_away(self, event: OfficeEvent) -> None:
         self._lines.append(f"  - network: {{phone: {event.who}, does: {event.do}}}")
 
-    _tell_back = _tell_away
+    _tell_back = _tell_mend = _tell_away
 
     def _tell_restart(self, event: OfficeEvent) -> None:
         self._lines.append("  - restart: server")
