@@ -15,7 +15,7 @@ Breaks = Callable[[Sequence[OfficeEvent]], bool]
 def shrink(events: Sequence[OfficeEvent], breaks: Breaks, over: Callable[[], bool]) -> list[OfficeEvent]:
     """A history as short as single steps make it that `breaks` still calls one. `over`: the time is up."""
     left = list(events)
-    size = len(left) // 2
+    size = max(1, len(left) // 2)
     while size >= 1 and not over():
         shorter = _without_parts(left, size, breaks, over)
         # whatever went may have been what kept the rest

@@ -1,0 +1,157 @@
+"""Office days in the virtual world: what is sound breaks nothing, what is not is seen, a seed decides everything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import pytest
+
+from harness.hunting.events import GROUP, SENTENCES, WAYS, OfficeEvent
+from harness.hunting.laws import Breach
+from harness.hunting.office import Office
+from phones.sip.lamp import LampState
+from reference_server.mutants import MUTANTS
+from reference_server.profiles import PROFILES
+
+E = OfficeEvent
+WAIT = E("wait", seconds=4.0)
+DAY = (
+    E("subscribe", "carol", "bob"),
+    E("subscribe", "dave", "bob"),
+    E("call", "alice", "bob"),
+    E("answer", "bob"),
+    WAIT,
+    E("hang_up", "alice"),
+    WAIT,
+    E("call", "alice", "bob"),
+    E("reject", "bob"),
+    WAIT,
+    E("call", "bob", "alice"),
+    E("cancel", "bob"),
+    WAIT,
+)
+
+
+@contextmanager
+def an_office(name: str = "documented", seed: int = 1) -> Iterator[Office]:
+    behaviour = MUTANTS[name].behaviour if name in MUTANTS else PROFILES[name]
+    office = Office(behaviour, seed, name if name in PROFILES else "documented")
+    try:
+        office.pass_time(1.0)
+        yield office
+    finally:
+        office.close()
+
+
+def broken(name: str, events: Sequence[OfficeEvent]) -> set[str]:
+    with an_office(name) as office:
+        office.live(events)
+        office.settle()
+        return {breach.law for breach in office.breaches}
+
+
+def test_a_sound_day() -> None:
+    with an_office() as office:
+        office.live(DAY)
+        office.settle()
+        assert office.breaches == []
+        assert office.lamps() == [(who, office.devices["bob"].presentity, LampState.OFF) for who in ("carol", "dave")]
+
+
+@pytest.mark.parametrize(
+    ("mutant", "law"),
+    [
+        ("stuck-after-reject", "LAW-01"),
+        ("stuck-after-cancel", "LAW-01"),
+        ("second-watcher-forgotten", "LAW-01"),
+        ("version-stuck", "LAW-03"),
+        ("cseq-falls", "LAW-04"),
+        ("told-twice", "LAW-07"),
+        ("early-after-terminated", "LAW-07"),
+    ],
+)
+def test_a_day_at_a_server_with_one_thing_wrong(mutant: str, law: str) -> None:
+    day = [E("subscribe", "dave", "alice"), *(event for event in DAY if mutant != "told-twice" or event.do != "move")]
+    assert law in broken(mutant, day)
+
+
+def test_resets() -> None:
+    ring = [E("subscribe", "carol", "bob"), E("call", "alice", "bob"), WAIT, E("reset", "bob"), WAIT]
+    assert broken("documented", ring) == set()
+    assert "LAW-02" in broken("reset-darkens", ring)
+    assert broken("reset-does-nothing", ring) == {"LAW-02"}
+
+
+def test_a_watcher_that_moves_forgets_or_is_told_of_others() -> None:
+    calls = [E("call", "alice", "bob"), WAIT, E("reject", "bob"), WAIT]
+    moved = [E("subscribe", "carol", "bob"), E("move", "carol"), WAIT, *calls]
+    assert broken("documented", moved) == set()
+    assert "LAW-06" in broken("refresh-from-elsewhere-ignored", moved)
+    forgot = [E("subscribe", "carol", "bob"), E("forget", "carol"), *calls]
+    assert broken("documented", forgot) == set()
+    assert "LAW-05" in broken("gone-watcher-kept", forgot)
+
+
+def test_a_network_that_is_away_is_no_fault_of_the_server() -> None:
+    day = [E("subscribe", "carol", "bob"), E("away", "carol"), E("call", "alice", "bob"), E("wait", seconds=40.0), WAIT]
+    with an_office() as office:
+        office.live(day)
+        assert office.phones["carol"].impaired
+        office.settle()
+        assert not office.phones["carol"].impaired
+        assert office.breaches == []
+
+
+@pytest.mark.parametrize("how", ["delay", "double", "reorder"])
+@pytest.mark.parametrize("what", sorted(WAYS))
+def test_what_the_network_does_breaks_no_law_of_the_server(how: str, what: str) -> None:
+    bad = [E("network", who, how=how, what=what) for who in ("alice", "bob", "carol")]
+    assert broken("documented", [*DAY[:2], *bad, *DAY[2:], *bad, *DAY[2:]]) == set()
+
+
+def an_event(do: str) -> OfficeEvent:
+    """One of each kind that can happen to alice."""
+    return E(do, "alice", "bob", how={"network": "lose", "presence_id": "2001"}.get(do, ""), what="NOTIFY")
+
+
+LATER = frozenset({"set", "restart"})
+
+
+@pytest.mark.parametrize("do", sorted(set(SENTENCES) - LATER))
+def test_everything_can_happen(do: str) -> None:
+    before = {
+        "answer": [E("call", "bob", "alice")],
+        "reject": [E("call", "bob", "alice")],
+        "cancel": [E("call", "alice", "bob")],
+        "hang_up": [E("call", "alice", "bob"), E("answer", "bob")],
+    }
+    with an_office() as office:
+        office.live(before.get(do, []))
+        assert office.do(an_event(do))
+        assert office.events[-1].do == do
+        office.settle()
+        assert office.breaches == []
+
+
+def test_what_cannot_happen_is_left_out() -> None:
+    with an_office() as office:
+        assert not office.do(E("answer", "bob"))
+        assert not office.do(E("hang_up", "bob"))
+        assert office.do(E("delete", "bob"))
+        assert not office.do(E("presence_id", "bob", how="2001"))
+        assert [event.do for event in office.events] == ["delete"]
+
+
+def test_equal_seeds_live_equal_days() -> None:
+    def lived(seed: int) -> tuple[list[Breach], list[float]]:
+        with an_office("stuck-after-reject", seed) as office:
+            office.live(DAY)
+            return office.breaches, office.notified["carol"]
+
+    assert lived(5) == lived(5)
+    assert lived(5)[1] != lived(6)[1]
+
+
+def test_the_group_is_a_number_of_its_own() -> None:
+    assert GROUP not in {"alice", "bob", "carol", "dave"}
