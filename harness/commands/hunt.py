@@ -66,7 +66,8 @@ def command(
 
     Exit code 1 when a law was broken that is not known to be broken by the expected profile.
     """
-    from harness.hunting.hunt import Hunt, TargetHunt
+    from harness.hunting.hunt import Hunt
+    from harness.hunting.on_target import TargetHunt
     from harness.hunting.saving import read_findings
     from harness.target import load_target
     from harness.terminal import make_console
@@ -161,7 +162,7 @@ class _Saver:
         happened = "; ".join(str(event) for event in finding.events)
         lines = [
             f"\n{word}  {breach.law}  {breach.why}  ({finding.seconds:.1f} s)",
-            f"  whose     {breach.watcher}, about {breach.presentity}",
+            f"  whose     {breach.watcher}" + (f", about {breach.presentity}" if breach.presentity else ""),
             f"  happened  {happened}",
             f"  shrunk    {len(finding.events)} events of {finding.shrunk_from}",
             f"  shown     {_proof(finding)}",

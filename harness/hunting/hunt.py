@@ -18,25 +18,30 @@ from harness.errors import HarnessError
 from harness.hunting.causes import cause_of
 from harness.hunting.events import GROUP, OfficeEvent, contains
 from harness.hunting.laws import Breach
-from harness.hunting.machine import BRIEF_S, TimeIsUp, make_machine, run_machine
+from harness.hunting.machine import LENGTH, TimeIsUp, make_machine, run_machine
 from harness.hunting.office import Office
 from harness.hunting.shrinking import shrink
-from harness.hunting.telling import Lit, Tale, day_text, scenario_text
+from harness.hunting.telling import Tale, scenario_text
 from harness.loader import SUFFIX, load_cases
-from harness.target import Target
-from harness.verdicts import CaseVerdict, Verdict
+from harness.verdicts import Verdict
 from reference_server.behaviour import Behaviour
 from reference_server.profiles import PROFILES
 
 BATCH = 25
 """Histories that Hypothesis is asked for at a time."""
+RED = (Verdict.FAIL, Verdict.NON_STRICT, Verdict.KNOWN)
+"""What a scenario says that shows a breach."""
 _SHRINK_S = 30.0
-_SHRINK_REAL_S = 180.0
-"""How long one history is shrunk at most, in the virtual world and where an hour takes an hour."""
-_RED = (Verdict.FAIL, Verdict.NON_STRICT, Verdict.KNOWN)
-_DAYS_AT_ONCE = 8
-_REAL_LENGTH = 16
-"""Histories that the embedded reference is played at the same time, and the events of one."""
+"""How long one history is shrunk at most."""
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """One history that was lived, and the laws that it broke."""
+
+    seed: int
+    events: tuple[OfficeEvent, ...]
+    breaches: tuple[Breach, ...]
 
 
 @dataclass(slots=True)
@@ -129,7 +134,8 @@ class Hunt:
         self._told = told
         self._began = time.monotonic()
         self._end = self._began + seconds
-        self._paused = 0.0
+        self._days: list[Day] = []
+        self._failure: HarnessError | None = None
         self.chase = Chase()
 
     def over(self) -> bool:
@@ -145,19 +151,27 @@ class Hunt:
         batch = 0
         while not self.over():
             began = time.monotonic()
-            try:
-                self._live_some(self._seed + batch)
-            except (TimeIsUp, Flaky):
-                # a history that we have cut off looks to Hypothesis as if it could not be repeated
-                if not self.over():
-                    raise
-            self.chase.busy_s += time.monotonic() - began - self._paused
-            self._paused = 0.0
+            self._live_some(self._seed + batch)
+            self.chase.busy_s += time.monotonic() - began
+            days, self._days = self._days, []
+            self._look_into(days)
             batch += 1
         return self.chase
 
+    # histories are lived under Hypothesis, which takes no exception for what it is, and looked into behind it
+
     def _live_some(self, number: int) -> None:
-        run_machine(make_machine(self._open, self._close, self.over), number, BATCH)
+        self._live(make_machine(self._open, self._close, self.over), number, BATCH, LENGTH)
+
+    def _live(self, machine: Any, number: int, histories: int, length: int) -> None:
+        try:
+            run_machine(machine, number, histories, length)
+        except (TimeIsUp, Flaky):
+            # a history that we have cut off looks to Hypothesis as if it could not be repeated
+            if self._failure is not None:
+                raise self._failure from None
+            if not self.over():
+                raise
 
     def _open(self, number: int) -> Office:
         office = Office(self._behaviour, number, self._profile)
@@ -166,42 +180,51 @@ class Hunt:
 
     def _close(self, office: Office) -> None:
         try:
-            if not self.over():
-                office.settle()
-                self._note(office)
-        finally:
-            office.close()
+            try:
+                if not self.over():
+                    self._settle(office)
+                    self.chase.note(office.events)
+                    self._days.append(Day(office.seed, tuple(office.events), tuple(office.breaches)))
+            finally:
+                office.close()
+        except HarnessError as error:
+            self._failure = error
+            raise TimeIsUp from error
 
-    def _note(self, office: Office) -> None:
-        self.chase.note(office.events)
-        paused = time.monotonic()
-        for breach in office.breaches:
-            if not self.over():
-                self._examine(breach, office)
+    def _settle(self, office: Office) -> None:
+        office.settle()
+
+    # what broke a law
+
+    def _look_into(self, days: Sequence[Day]) -> None:
+        for day in days:
+            for breach in day.breaches:
+                if not self.over():
+                    self._examine(breach, day)
         self._told(self.chase)
-        self._paused += time.monotonic() - paused
 
-    def _examine(self, breach: Breach, office: Office) -> None:
-        if self._is_known(breach.law, office.events):
+    def _examine(self, breach: Breach, day: Day) -> None:
+        if self._is_known(breach.law, day.events):
             return
         end = time.monotonic() + _SHRINK_S
         shortest = breach
 
         def breaks(events: Sequence[OfficeEvent]) -> bool:
             nonlocal shortest
-            same = self._relive(events, office.seed, breach.law)
+            same = self._relive(events, day.seed, breach.law)
             shortest = same or shortest
             return same is not None
 
-        events = shrink(office.events, breaks, lambda: time.monotonic() > end)
-        last = self._relive(events, office.seed, breach.law)
-        finding = Finding(
-            last or shortest, tuple(events), len(office.events), office.seed, time.monotonic() - self._began
-        )
+        events = shrink(day.events, breaks, lambda: time.monotonic() > end)
+        last = self._relive(events, day.seed, breach.law) or shortest
+        finding = Finding(last, tuple(events), len(day.events), day.seed, time.monotonic() - self._began)
         finding.known = catalogue()[breach.law].known(self._profile)
-        if any(each.breach.law == breach.law and each.kinds == finding.kinds for each in self.chase.findings):
-            return
         finding.cause = self._cause(finding)
+        for other in self.chase.findings:
+            same_way = other.kinds == finding.kinds or (finding.cause and other.cause == finding.cause)
+            if other.breach.law == breach.law and same_way:
+                other.seen += 1
+                return
         self._tell(finding)
         self.chase.findings.append(finding)
         self._told(self.chase)
@@ -214,7 +237,7 @@ class Hunt:
             finding.scenario = scenario_text(replace(tale, slowly=slowly))
             finding.hunted = self._verdict(finding, self._behaviour)
             finding.sound = self._verdict(finding, sound) if self._behaviour != sound else ""
-            if finding.hunted in _RED and finding.sound in ("", Verdict.PASS):
+            if finding.hunted in RED and finding.sound in ("", Verdict.PASS):
                 return
 
     def _is_known(self, law: str, events: Sequence[OfficeEvent]) -> bool:
@@ -267,101 +290,6 @@ class Hunt:
         if result.error or not result.verdicts:
             return Verdict.ERROR
         return result.verdicts[0].verdict
-
-
-class TargetHunt(Hunt):
-    """The same hunt on sockets: histories that are lived in a sound virtual office are played to a real server.
-
-    What its lamps have to show there is what they show here. `target` None is the embedded reference in a process of
-    its own. Waits are short, and the steps of a history keep to the request rate that the target allows.
-    """
-
-    def __init__(self, behaviour: Behaviour, *, target: Target | None, **options: Any) -> None:
-        super().__init__(behaviour, **options)
-        self._target = target
-        self._days: list[tuple[int, tuple[OfficeEvent, ...]]] = []
-        self._at_once = 1 if target is not None else _DAYS_AT_ONCE
-
-    def _live_some(self, number: int) -> None:
-        machine = make_machine(self._open_sound, self._close, self.over, BRIEF_S)
-        run_machine(machine, number, self._at_once, _REAL_LENGTH)
-
-    def _open_sound(self, number: int) -> Office:
-        office = Office(PROFILES[self._profile], number, self._profile)
-        office.pass_time(1.0)
-        return office
-
-    def _note(self, office: Office) -> None:
-        self.chase.note(office.events)
-        self._days.append((office.seed, tuple(office.events)))
-        if len(self._days) >= self._at_once:
-            days, self._days = self._days, []
-            for (seed, events), verdict in zip(days, self._play(days), strict=True):
-                self._examine_day(seed, events, verdict)
-            self._told(self.chase)
-
-    def _close(self, office: Office) -> None:
-        try:
-            if not self.over():
-                office.settle(briefly=True)
-                self._note(office)
-        finally:
-            office.close()
-
-    def _play(self, days: Sequence[tuple[int, Sequence[OfficeEvent]]]) -> list[CaseVerdict]:
-        with tempfile.TemporaryDirectory(prefix="ringproof-") as name:
-            folder = Path(name)
-            for number, (seed, events) in enumerate(days):
-                text = self._day(seed, events)
-                (folder / f"day-{number:03}{SUFFIX}").write_text(text, encoding="utf-8")
-            options = Options(
-                out=folder / "out",
-                behaviour=self._behaviour,
-                profile=self._profile,
-                target=self._target,
-                seed=self._seed,
-                slow=True,
-            )
-            result = Engine(load_cases(sorted(folder.glob(f"*{SUFFIX}"))), options).run()
-        if result.interrupted:
-            raise KeyboardInterrupt
-        if result.error:
-            raise HarnessError(f"the hunt cannot go on: {result.error}")
-        return sorted(result.verdicts, key=lambda each: each.address)
-
-    def _day(self, seed: int, events: Sequence[OfficeEvent]) -> str:
-        office = self._open_sound(seed)
-        try:
-            office.live(events)
-            lit = [Lit(watcher, presentity, truth) for watcher, presentity, truth in office.lamps()]
-            return day_text(office.events, lit, self._found)
-        finally:
-            office.close()
-
-    def _examine_day(self, seed: int, events: Sequence[OfficeEvent], verdict: CaseVerdict) -> None:
-        law = _law_of(verdict)
-        if law is None or self._is_known(law, events):
-            return
-        end = min(time.monotonic() + _SHRINK_REAL_S, self._end + _SHRINK_REAL_S)
-
-        def breaks(shorter: Sequence[OfficeEvent]) -> bool:
-            [found] = self._play([(seed, shorter)])
-            return _law_of(found) == law
-
-        shortest = shrink(events, breaks, lambda: time.monotonic() > end)
-        [last] = self._play([(seed, shortest)])
-        watcher, _, why = last.actual.partition(": ")
-        breach = Breach(law, watcher.rpartition(" ")[2], "", why or last.reason, 0.0, "lamp")
-        finding = Finding(breach, tuple(shortest), len(events), seed, time.monotonic() - self._began)
-        finding.known = catalogue()[law].known(self._profile)
-        finding.scenario = self._day(seed, shortest)
-        finding.hunted = last.verdict
-        self.chase.findings.append(finding)
-
-
-def _law_of(verdict: CaseVerdict) -> str | None:
-    """The law that a day has broken, the first of several."""
-    return min((each.clause for each in verdict.clauses if each.verdict in _RED), default=None)
 
 
 def play(file: Path, out: Path, behaviour: Behaviour, profile: str) -> RunResult:

@@ -61,13 +61,14 @@ def scenario_text(tale: Tale) -> str:
 
 
 class _Teller:
-    """Tells what happens, step by step. `watchers` are there even where nothing happens to them."""
+    """Tells what happens, step by step. `lit` are watcher and presentity of the lamps that will be looked at."""
 
     def __init__(
-        self, events: Sequence[OfficeEvent], watchers: Sequence[str], *, counted: bool, slowly: bool = False
+        self, events: Sequence[OfficeEvent], lit: Sequence[tuple[str, str]], *, counted: bool, slowly: bool = False
     ) -> None:
         self._events = list(events)
-        self._watchers = watchers
+        self._watchers = sorted({watcher for watcher, _ in lit})
+        self._watched = {_user(presentity).removesuffix("-again") for _, presentity in lit}
         self._counted = counted
         self._slowly = slowly
         self._presence: dict[str, str] = {}
@@ -103,7 +104,7 @@ class _Teller:
         named = {name for event in self._events for name in (event.who, event.whom)}
         if GROUP in named:
             named |= set(TEAM)
-        named |= set(self._watchers)
+        named |= {*self._watchers, *self._watched}
         return [name for name in STAFF if name in named]
 
     def _phone(self, name: str) -> str:
@@ -116,7 +117,7 @@ class _Teller:
 
     def _uri(self, presentity: str) -> str:
         """How a presentity is written: the name of a phone where that is it by now."""
-        user = presentity.partition(":")[2].partition("@")[0]
+        user = _user(presentity)
         for name in STAFF:
             if user == (self._presence.get(name) or ("" if name in self._renamed else name)):
                 return name
@@ -223,7 +224,8 @@ class _Finding(_Teller):
 
     def __init__(self, tale: Tale) -> None:
         counted = tale.breach.proof in ("count", "call", "told", "entity")
-        super().__init__(tale.events, [tale.breach.watcher], counted=counted, slowly=tale.slowly)
+        lit = [(tale.breach.watcher, tale.breach.presentity)]
+        super().__init__(tale.events, lit, counted=counted, slowly=tale.slowly)
         self._tale = tale
 
     def text(self) -> str:
@@ -249,7 +251,7 @@ class _Finding(_Teller):
         return f"{breach.watcher.capitalize()} is told about {owner} what there is to tell, and no more{behind}"
 
     def _owner(self) -> str:
-        user = self._tale.breach.presentity.partition(":")[2].partition("@")[0]
+        user = _user(self._tale.breach.presentity)
         owners = [name for name in STAFF if user in (name, f"{name}-again") or self._presence.get(name) == user]
         return owners[0] if owners else user
 
@@ -280,7 +282,7 @@ class _Day(_Teller):
     """A whole history, and every law behind it."""
 
     def __init__(self, events: Sequence[OfficeEvent], lit: Sequence[Lit], found: str) -> None:
-        super().__init__(events, sorted({each.watcher for each in lit}), counted=False)
+        super().__init__(events, [(each.watcher, each.presentity) for each in lit], counted=False)
         self._lit = lit
         self._found = found
 
@@ -294,6 +296,10 @@ class _Day(_Teller):
         if self._watchers:
             claims += [f"  - laws: {_listed(self._watchers)}", "    clauses: [LAW-03, LAW-04, LAW-05]"]
         return self._file(head, ["LAW-01", "LAW-03", "LAW-04", "LAW-05"], claims)
+
+
+def _user(presentity: str) -> str:
+    return presentity.partition(":")[2].partition("@")[0]
 
 
 def _listed(names: Sequence[str]) -> str:
