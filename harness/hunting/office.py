@@ -26,7 +26,7 @@ from harness.hunting.laws import (
 from harness.hunting.truth import Truth
 from harness.virtual import VirtualLoop
 from phones.calls import CallPolicy, NoSuchCall
-from phones.effects import Called, Changed, Heard, Impaired, MediaIn, MediaOut, Subscribed, Transmit
+from phones.effects import Called, Changed, Heard, Impaired, MediaIn, MediaOut, Subscribed, Transmit, Turned
 from phones.fleet import Fleet, RunningPhone
 from phones.impairments import Does, Impairment
 from phones.net_memory import MemoryWire
@@ -502,6 +502,9 @@ class Office:
 
     def subscribed(self, phone: str, subscribed: Subscribed, now: float) -> None:
         """A subscription has changed."""
+
+    def turned(self, phone: str, turned: Turned, now: float) -> None:
+        """There is one edge."""
 
     def media_heard(self, phone: str, media: MediaIn, now: float) -> None:
         """Nobody listens."""

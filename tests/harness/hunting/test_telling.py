@@ -55,6 +55,7 @@ def test_every_law_and_proof(proof: Proof, law: str, tmp_path: Path) -> None:
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(events, min_size=1, max_size=12), st.sampled_from(get_args(Proof)), st.booleans())
 def test_whatever_happens(tmp_path: Path, history: list[OfficeEvent], proof: Proof, slowly: bool) -> None:
+    history = [E("subscribe", "carol", "bob"), E("subscribe", "dave", "bob"), *history]
     tale = a_tale(proof, "LAW-01", *history)
     text = scenario_text(Tale(tale.breach, history, tale.found, 40, 0, slowly=slowly))
     loaded(text, tmp_path)
