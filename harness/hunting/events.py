@@ -13,6 +13,7 @@ STAFF = ("alice", "bob", "carol", "dave")
 
 GROUP = "team"
 """Whom a call may be for besides: a number that rings the phones of `TEAM` at once."""
+GROUP_NUMBER = "1009"
 TEAM = ("bob", "carol")
 
 SENTENCES: Mapping[str, str] = {

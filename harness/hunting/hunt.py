@@ -15,6 +15,7 @@ from hypothesis.errors import Flaky
 from harness.clauses import catalogue
 from harness.engine import Engine, Options, RunResult
 from harness.errors import HarnessError
+from harness.habits import HABITS, lacking
 from harness.hunting.causes import cause_of
 from harness.hunting.events import GROUP, OfficeEvent, contains
 from harness.hunting.laws import Breach
@@ -161,7 +162,13 @@ class Hunt:
     # histories are lived under Hypothesis, which takes no exception for what it is, and looked into behind it
 
     def _live_some(self, number: int) -> None:
-        self._live(make_machine(self._open, self._close, self.over), number, BATCH, LENGTH)
+        self._live(make_machine(self._open, self._close, self.over, without=self._lacks()), number, BATCH, LENGTH)
+
+    def _lacks(self) -> tuple[str, ...]:
+        """What cannot happen at the Kazoo that is expected."""
+        habits = HABITS[self._profile]
+        lacks = [*(["reset"] if habits.reset is None else [])]
+        return (*lacks, *(["set"] if lacking(["set presence"], self._profile, "v2") else []))
 
     def _live(self, machine: Any, number: int, histories: int, length: int) -> None:
         try:

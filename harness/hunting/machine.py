@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, Phase, Verbosity, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from harness.hunting.events import STAFF, WAYS, OfficeEvent
+from harness.hunting.events import GROUP, STAFF, TEAM, WAYS, OfficeEvent
 from harness.hunting.office import Office
 
 LENGTH = 40
@@ -27,7 +27,7 @@ _ALWAYS = (*["call"] * 4, *["call on"] * 8, *["wait"] * 5, *["watch"] * 2)
 
 DISTURBANCES = (
     *("lose", "delay", "double", "reorder", "away", "move", "reboot", "forget", "register", "unregister"),
-    *("presence_id", "device", "reset", "unsubscribe"),
+    *("presence_id", "device", "reset", "set", "unsubscribe", "restart", "fork"),
 )
 """What happens in some: a history has a few of them, and those often."""
 _TREATED = ("NOTIFY", "NOTIFY", "NOTIFY", *WAYS)
@@ -47,11 +47,13 @@ def make_machine(
     done: Callable[[Office], None],
     over: Callable[[], bool],
     waits: tuple[float, ...] = _WAITS,
+    without: tuple[str, ...] = (),
 ) -> Any:
     """A state machine class whose every run is one history: `open_office(seed)`, events, `done(office)`.
 
-    `over`: whether the time of the hunt is up; then TimeIsUp is raised.
+    `over`: whether the time of the hunt is up; then TimeIsUp is raised. `without`: disturbances that cannot be made.
     """
+    possible = [each for each in DISTURBANCES if each not in without]
 
     def check() -> None:
         if over():
@@ -67,7 +69,7 @@ def make_machine(
             number=st.integers(0, 2**32 - 1),
             watcher=st.sampled_from(_WATCHERS),
             whom=st.sampled_from(_CALLED),
-            disturbances=st.lists(st.sampled_from(DISTURBANCES), unique=True, max_size=_MOST_DISTURBANCES),
+            disturbances=st.lists(st.sampled_from(possible), unique=True, max_size=_MOST_DISTURBANCES),
         )
         def begin(self, number: int, watcher: str, whom: str, disturbances: list[str]) -> None:
             check()
@@ -107,6 +109,10 @@ def _draw(data: st.DataObject, what: str, office: Office, waits: tuple[float, ..
             return OfficeEvent("wait", seconds=one(waits))
         case "watch":
             return OfficeEvent("subscribe", one(_WATCHERS), one(_CALLED))
+        case "fork":
+            return OfficeEvent("call", one(tuple(name for name in STAFF if name not in TEAM)), GROUP)
+        case "restart":
+            return OfficeEvent("restart")
         case "unsubscribe":
             return OfficeEvent("unsubscribe", one(_WATCHERS), one(_CALLED))
         case "presence_id":
@@ -118,6 +124,8 @@ def _draw(data: st.DataObject, what: str, office: Office, waits: tuple[float, ..
         case "away":
             gone = [name for name, phone in office.phones.items() if phone.impaired]
             return OfficeEvent("back", one(tuple(gone))) if gone else OfficeEvent("away", one(STAFF))
+        case "set":
+            return OfficeEvent("set", one(_CALLED), how=one(("early", "confirmed", "terminated")))
         case "reset":
             return OfficeEvent("reset", one(_CALLED))
         case _:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, cast
 
 from harness.errors import HarnessError
-from harness.habits import HABITS
+from harness.habits import HABITS, lacking
 from harness.hosting import VIRTUAL_EPOCH, ReferenceHost
-from harness.hunting.events import GROUP, STAFF, TEAM, WAYS, OfficeEvent
+from harness.hunting.events import GROUP, GROUP_NUMBER, STAFF, TEAM, WAYS, OfficeEvent
 from harness.hunting.laws import (
     NO_MORE_THAN_CHANGES,
     NO_SUCH_CALL,
@@ -84,6 +84,7 @@ class Office:
 
     def __init__(self, behaviour: Behaviour, seed: int, profile: str = "documented") -> None:
         self.loop = VirtualLoop()
+        self._profile = profile
         self._habits = HABITS[profile]
         self.seed = seed
         self._rng = random.Random(seed)
@@ -112,6 +113,7 @@ class Office:
         self.phones: dict[str, RunningPhone] = {}
         for name in STAFF:
             self._hire(name)
+        self._open_group()
 
     def _part(self) -> random.Random:
         return random.Random(self._rng.getrandbits(64))
@@ -136,6 +138,16 @@ class Office:
         phone.calls_policy = CallPolicy("ring")
         phone.begin_registration()
         self.phones[name] = phone
+
+    def _open_group(self) -> None:
+        endpoints = [
+            {"id": self.devices[name].id, "endpoint_type": "device", "delay": 0, "timeout": 20} for name in TEAM
+        ]
+        data = {"name": GROUP, "strategy": "simultaneous", "timeout": 20, "endpoints": endpoints}
+        flow = {"module": "ring_group", "data": data, "children": {}}
+        status, reply = self._api("PUT", "callflows", {"data": {"numbers": [GROUP_NUMBER], "flow": flow}})
+        if status // 100 != 2:
+            raise HarnessError(f"the office cannot be set up: {status} {reply}")
 
     def _put(self, device: Device, document: dict[str, Any]) -> None:
         status, reply = self._api("PUT", "devices", {"data": document})
@@ -178,9 +190,19 @@ class Office:
         self.events.append(event)
         self.began.append(began)
         self.pass_time(MOMENT_S)
+        if event.do == "restart":
+            self._give_up_calls()
         return True
 
+    def _give_up_calls(self) -> None:
+        """People put down what is dead: these are events, too."""
+        for do, who in self.next_of_calls():
+            if do != "answer":
+                self.do(OfficeEvent(do, who))
+
     def _can(self, event: OfficeEvent) -> bool:
+        if event.do == "set" and lacking(["set presence"], self._profile, "v2"):
+            return False
         if event.do in ("presence_id", "username", "password", "disable", "enable", "delete", "reset", "set"):
             return not self.devices[event.who].gone
         return True
@@ -242,6 +264,11 @@ class Office:
     def _do_back(self, event: OfficeEvent) -> None:
         self.phones[event.who].go_online()
 
+    def _do_restart(self, _: OfficeEvent) -> None:
+        self._host.restart()
+        self._faulty = self.now()
+        self.truth.restarted(self.now())
+
     def _do_wait(self, event: OfficeEvent) -> None:
         self.pass_time(event.seconds)
 
@@ -259,7 +286,7 @@ class Office:
 
     def _do_call(self, event: OfficeEvent) -> None:
         callees = TEAM if event.whom == GROUP else (event.whom,)
-        number = event.whom
+        number = GROUP_NUMBER if event.whom == GROUP else event.whom
         lights = {self.devices[name].presentity for name in (event.who, *callees)}
         conversation = self.truth.placed(event.who, callees, lights, self.now())
         conversation.doubtful = any(self.devices[name].strange for name in (event.who, *callees))
@@ -330,9 +357,17 @@ class Office:
             if status // 100 == 2:
                 self._after_reset(device.presentity)
 
+    def _do_set(self, event: OfficeEvent) -> None:
+        device = self.devices[event.who]
+        content = {"data": {"action": "set", "state": event.how}}
+        status, _ = self._api("POST", f"devices/{device.id}/presence", content)
+        if status // 100 == 2:
+            self.truth.declared(device.presentity, self.now())
+
     def _after_reset(self, presentity: str) -> None:
         """Every watcher whose subscription is sound has to be told the truth soon (Devices page, Presence)."""
         asked = self.now()
+        self.truth.reset(presentity)
         self._resets[presentity] = self._resets.get(presentity, 0) + 1
         waiting = [
             (name, dialog, dialog.notifies)

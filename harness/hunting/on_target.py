@@ -44,7 +44,9 @@ class TargetHunt(Hunt):
         self._target = target
 
     def _live_some(self, number: int) -> None:
-        machine = make_machine(self._open, self._close, self.over, BRIEF_S)
+        # what is not ours is not restarted
+        without = (*self._lacks(), *(["restart"] if self._target else []))
+        machine = make_machine(self._open, self._close, self.over, BRIEF_S, without)
         self._live(machine, number, 1 if self._target else _AT_ONCE, _LENGTH)
 
     def _open(self, number: int) -> Office:

@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from harness.hunting.events import GROUP, STAFF, TEAM, WAYS, OfficeEvent
+from harness.hunting.events import GROUP, GROUP_NUMBER, STAFF, TEAM, WAYS, OfficeEvent
 from harness.hunting.laws import CSEQ_RISES, RESET_HELPS, VERSION_RISES, Breach
-
-GROUP_NUMBER = "1009"
-"""What is dialled for GROUP."""
 
 _LONG_WAIT_S = 10.0
 """Above, a run on sockets leaves a case out unless it is told otherwise."""
@@ -85,6 +82,7 @@ class _Teller:
             f"clauses: [{', '.join(clauses)}]",
             *([f"takes: {waits:g}s"] if waits > _LONG_WAIT_S else []),
             *(["isolation: server"] if restarts else []),
+            *(["needs: [set presence]"] if any(event.do == "set" for event in self._events) else []),
             "phones:",
             *(self._phone(name) for name in people),
             "steps:",
@@ -179,6 +177,13 @@ class _Teller:
         self._lines.append(f"  - network: {{phone: {event.who}, does: {event.do}}}")
 
     _tell_back = _tell_mend = _tell_away
+
+    def _tell_set(self, event: OfficeEvent) -> None:
+        self._lines += [
+            f"  - request: POST {{{{ {event.who}.url }}}}/presence",
+            f"    data: {{action: set, state: {event.how or 'terminated'}}}",
+            "    reply: {status: [200, 202]}",
+        ]
 
     def _tell_restart(self, event: OfficeEvent) -> None:
         self._lines.append("  - restart: server")

@@ -55,6 +55,7 @@ class Truth:
         self._open: list[Conversation] = []
         self._over: deque[Conversation] = deque(maxlen=_REMEMBERED)
         self._ids: dict[tuple[str, str], Conversation] = {}
+        self._declared: set[str] = set()
         self.changed: dict[str, float] = {}
         """Presentity to when its truth last changed."""
         self.ended: dict[str, float] = {}
@@ -105,6 +106,7 @@ class Truth:
             self._over.append(conversation)
             for each in conversation.lights:
                 self.ended[each] = now
+                self._declared.discard(each)
         return True
 
     def _match(self, phone: str, called: Called) -> Conversation | None:
@@ -123,12 +125,22 @@ class Truth:
                 each.lights |= set(lights)
         self._touch(lights, now)
 
+    def declared(self, presentity: str, now: float) -> None:
+        """Somebody has said by API what its lamps show: that is so until a call of it is over, or a reset."""
+        self._declared.add(presentity)
+        self._touch([presentity], now)
+
+    def reset(self, presentity: str) -> None:
+        """What was declared does not count any more."""
+        self._declared.discard(presentity)
+
     def restarted(self, now: float) -> None:
         """The server has lost every call: no lamp has to show one."""
         for each in self._open:
             self._touch(each.lights, now)
             for presentity in each.lights:
                 self.ended[presentity] = now
+        self._declared.clear()
         self._open.clear()
         self._over.clear()
         self._ids.clear()
@@ -138,11 +150,13 @@ class Truth:
             self.changed[each] = now
 
     def busy(self, presentity: str) -> bool:
-        """Whether there is a call that may be about it."""
-        return any(presentity in each.lights for each in self._open)
+        """Whether there is a call that may be about it, or what was declared of it."""
+        return presentity in self._declared or any(presentity in each.lights for each in self._open)
 
     def of(self, presentity: str) -> LampState | None:
         """What its lamps have to show; None where nobody can say."""
+        if presentity in self._declared:
+            return None
         shown = LampState.OFF
         for each in self._open:
             if presentity not in each.lights:
