@@ -130,11 +130,12 @@ class RunningPhone:
         return self._fleet.named(self._rtp)
 
     @property
-    def _offline(self) -> bool:
+    def offline(self) -> bool:
+        """Whether everything is lost, both ways."""
         return self._boundary is not None and self._boundary.offline
 
     def _received_media(self, data: bytes, source: Address) -> None:
-        if self._offline:
+        if self.offline:
             return
         self.phone.receive_media(data, source, self._rtp_address())
         self._carry_out(self._fleet.clock.time())
@@ -180,7 +181,7 @@ class RunningPhone:
             case MediaIn():
                 sink.media_heard(self.name, effect, now)
             case MediaOut():
-                if self._rtp is not None and not self._offline:
+                if self._rtp is not None and not self.offline:
                     sink.media_sent(self.name, effect, self._rtp_address(), now)
                     self._rtp.send(effect.data, effect.remote)
 

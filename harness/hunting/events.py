@@ -48,14 +48,15 @@ SENTENCES: Mapping[str, str] = {
 """What each kind of event reads like."""
 
 
-WAYS: Mapping[str, Literal["in", "out"]] = {
-    "NOTIFY": "in",
-    "INVITE": "in",
-    "SUBSCRIBE": "out",
-    "BYE": "out",
-    "CANCEL": "out",
+WAYS: Mapping[str, tuple[str, Literal["in", "out"]]] = {
+    "NOTIFY": ("NOTIFY", "in"),
+    "answer to a NOTIFY": ("NOTIFY", "out"),
+    "INVITE": ("INVITE", "in"),
+    "SUBSCRIBE": ("SUBSCRIBE", "out"),
+    "BYE": ("BYE", "out"),
+    "CANCEL": ("CANCEL", "out"),
 }
-"""What the network may treat badly: a method, and whether it is on its way to the phone or from it."""
+"""What the network may treat badly: a method, and whether its messages are on their way to the phone or from it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,8 @@ class Office:
         self.events: list[OfficeEvent] = []
         self.truth = Truth()
         self.devices = {name: Device(name, self._realm) for name in STAFF}
-        self._faulty = -SETTLING_S
+        self._faulty = self._lossy = -SETTLING_S
+        """When the network last did anything wrong, and when something was last lost."""
         self._undisturbed = True
         """Whether every phone was there all the time, as itself: only then all changes are known to have been told."""
         self.notified: dict[str, list[float]] = {name: [] for name in STAFF}
@@ -212,6 +213,8 @@ class Office:
         self.loop.run_until_complete(asyncio.sleep(seconds))
         if any(phone.impaired for phone in self.phones.values()):
             self._faulty = self.now()
+        if any(phone.offline for phone in self.phones.values()):
+            self._lossy = self.now()
         self._look()
 
     def settle(self, *, briefly: bool = False) -> None:
@@ -253,7 +256,8 @@ class Office:
 
     def _do_network(self, event: OfficeEvent) -> None:
         does = cast("Does", event.how)
-        self.phones[event.who].impair(Impairment(does, WAYS[event.what], event.what, seconds=_HELD_S))
+        method, way = WAYS[event.what]
+        self.phones[event.who].impair(Impairment(does, way, method, seconds=_HELD_S))
 
     def _do_mend(self, event: OfficeEvent) -> None:
         self.phones[event.who].mend()
@@ -266,7 +270,7 @@ class Office:
 
     def _do_restart(self, _: OfficeEvent) -> None:
         self._host.restart()
-        self._faulty = self.now()
+        self._faulty = self._lossy = self.now()
         self.truth.restarted(self.now())
 
     def _do_wait(self, event: OfficeEvent) -> None:
@@ -425,9 +429,12 @@ class Office:
         return now - self._faulty >= SETTLING_S
 
     def _refreshed(self, dialog: Watched) -> bool:
-        """Whether it was granted on a sound network, and not a moment ago."""
+        """Whether it was granted after the last loss had settled, and not a moment ago.
+
+        What was only late, doubled or out of order has to be made good without a refresh.
+        """
         granted = dialog.granted
-        return granted is not None and granted - self._faulty >= SETTLING_S and self.now() - granted >= STABLE_S
+        return granted is not None and granted - self._lossy >= SETTLING_S and self.now() - granted >= STABLE_S
 
     def _living(self, name: str) -> dict[str, Watched]:
         """The subscriptions of a phone that it believes in, by presentity."""
@@ -501,23 +508,27 @@ class Office:
             self._ears[phone].answered(message, now)
         elif not heard.fault:
             # what was late or doubled has been judged when it came
-            self._arrived(phone, message, heard.local, now, again=heard.kind == "retransmission")
+            dialog = self._arrived(phone, message, heard.local, now, again=heard.kind == "retransmission")
+            if dialog is not None and self._sound(now):
+                # the lamp follows in a moment, when the phone has answered
+                self.loop.call_soon(self._lit, phone, dialog, now)
 
     def impaired(self, phone: str, impaired: Impaired, now: float) -> None:
         """The network has treated a message badly: as far as the server is concerned, it has come."""
         self._faulty = now
+        if impaired.does == "lost":
+            self._lossy = now
         if impaired.way == "in" and impaired.message is not None and impaired.message.is_request:
-            self._arrived(phone, impaired.message, impaired.local, now, again=False)
+            self._arrived(phone, impaired.message, impaired.local, now)
 
-    def _arrived(self, phone: str, message: Message, local: Address, now: float, *, again: bool) -> None:
+    def _arrived(
+        self, phone: str, message: Message, local: Address, now: float, *, again: bool = False
+    ) -> Watched | None:
         if message.method != "NOTIFY" or not (message.get("event") or "").startswith("dialog"):
-            return
+            return None
         if not again:
             self.notified[phone].append(now)
-        dialog = self._ears[phone].notified(message, local, now)
-        if dialog is not None:
-            # the lamp follows in a moment, when the phone has answered
-            self.loop.call_soon(self._lit, phone, dialog, now)
+        return self._ears[phone].notified(message, local, now)
 
     def sent(self, phone: str, sent: Transmit, local: Address, now: float) -> None:
         """A phone has sent something."""

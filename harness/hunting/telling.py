@@ -169,9 +169,10 @@ class _Teller:
             self._lines.append(f"  - call: {event.who} to {event.whom}")
 
     def _tell_network(self, event: OfficeEvent) -> None:
-        way = ", way: out" if WAYS[event.what] == "out" else ""
+        method, way = WAYS[event.what]
+        out = ", way: out" if way == "out" else ""
         held = "" if event.how == "lose" else ", seconds: 2s"
-        self._lines.append(f"  - network: {{phone: {event.who}, does: {event.how}, what: {event.what}{way}{held}}}")
+        self._lines.append(f"  - network: {{phone: {event.who}, does: {event.how}, what: {method}{out}{held}}}")
 
     def _tell_away(self, event: OfficeEvent) -> None:
         self._lines.append(f"  - network: {{phone: {event.who}, does: {event.do}}}")
@@ -266,7 +267,9 @@ class _Finding(_Teller):
         notify = [f"  - expect: {watcher} receives NOTIFY", "    where: {Event: {starts: dialog}}"]
         match breach.proof:
             case "order":
-                return [f"  - laws: {watcher}"]
+                # to prove that no more comes it has to be reached
+                again = any(event.do == "restart" for event in self._events)
+                return [*([f"  - register: {watcher}"] if again else []), f"  - laws: {watcher}"]
             case "lamp":
                 settles = [] if breach.law == RESET_HELPS or self._passed() else ["  - wait: 3s"]
                 of = self._uri(breach.presentity)
