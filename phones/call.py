@@ -334,8 +334,7 @@ class Call:
                 self._respond_to_latest(500, now, [("Retry-After", "3")])
             case "report talking":
                 self._report("talking")
-                if self._voice.tone:
-                    self.talk(SPURT, now)
+                self.talk(SPURT, now)
             case "report ringing":
                 self._report("ringing")
             case _:
