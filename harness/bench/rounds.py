@@ -32,10 +32,12 @@ class Size:
     rounds: int
     suite: tuple[str, ...]
     within_s: float
+    days: int
+    """Histories of an office."""
 
 
-FULL = Size(20_000, 20_000, 10_000, 10_000, 5, (), 600.0)
-QUICK = Size(300, 300, 150, 100, 1, ("SYNC-02",), 60.0)
+FULL = Size(20_000, 20_000, 10_000, 10_000, 5, (), 600.0, 200)
+QUICK = Size(300, 300, 150, 100, 1, ("SYNC-02",), 60.0, 5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,13 @@ class Bench:
 
     def works(self) -> dict[str, Callable[[], Row]]:
         """Name to what measures it."""
-        alone = {"simulation": self.simulation, "suite": self.suite, "help": self.help, "list": self.list}
+        alone = {
+            "simulation": self.simulation,
+            "office": self.office,
+            "suite": self.suite,
+            "help": self.help,
+            "list": self.list,
+        }
         if not self._peers:
             return dict(alone)
         compared = {"registration": self.registration, "notify": self.notify, "call": self.call, "memory": self.memory}
@@ -226,6 +234,14 @@ class Bench:
         self._tell("simulation")
         spent, _, events = self._run()
         return Row("simulation", "1/s", [events / spent.cpu_s], [], "")
+
+    def office(self) -> Row:
+        """Office events of the hunt per second of CPU: histories lived again, with all that the laws cost."""
+        self._tell("office")
+        from harness.hunting.pace import events_per_s
+
+        rates = [events_per_s(self._size.days, seed) for seed in range(min(self._size.rounds, 3))]
+        return Row("office", "1/s", rates, [], ">= 2000")
 
     def suite(self) -> Row:
         """The whole suite in virtual time, seconds by the clock."""

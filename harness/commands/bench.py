@@ -14,7 +14,7 @@ import click
 from harness.errors import HarnessError, UsageError
 from harness.output import document, format_option, guarded, print_document
 
-_WORKS = ("registration", "notify", "call", "memory", "simulation", "suite", "help", "list")
+_WORKS = ("registration", "notify", "call", "memory", "simulation", "office", "suite", "help", "list")
 _PROFILED = {"registration": "register", "notify": "answer", "call": "call"}
 
 

@@ -24,6 +24,8 @@ NAMES = (
     "watch",
     "bench",
     "inspect",
+    "hunt",
+    "replay",
 )
 
 
@@ -33,7 +35,8 @@ NAMES = (
 @guarded("schema")
 def command(name: str, format_: str) -> int:
     """Print the JSON Schema of a file that ringproof reads (scenario, target, behaviour, baseline) or of a
-    document that it prints (run, list, report, diff, serve, show, phones, watch, bench, inspect). An editor
+    document that it prints (run, list, report, diff, serve, show, phones, watch, bench, inspect, hunt,
+    replay). An editor
     that knows the scenario schema completes keys and shows mistakes while you type.
     """
     click.echo(json.dumps(schema(name), indent=2, ensure_ascii=False))
@@ -46,6 +49,7 @@ def schema(name: str) -> dict[str, Any]:
 
     from harness import documents
     from harness.baseline import BaselineFile
+    from harness.hunting.document import PRINTED as hunted
     from harness.inspecting.document import PRINTED as inspected
     from harness.scenario import Scenario
     from harness.target import Target
@@ -58,6 +62,7 @@ def schema(name: str) -> dict[str, Any]:
         "baseline": BaselineFile,
         **documents.PRINTED,
         "inspect": inspected,
+        **hunted,
     }
     body = TypeAdapter(models[name]).json_schema(by_alias=True)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **body, "title": f"ringproof {name}"}

@@ -35,7 +35,7 @@ def test_alone_what_needs_no_peer_is_measured(cli: CommandLine, monkeypatch: pyt
     document = shown(cli("bench", "--quick", "--alone", "--format", "json"))
     assert (document["peer"], document["rounds"], document["quick"]) == (None, 1, True)
     rows = {row["work"]: row for row in document["rows"]}
-    assert rows.keys() == {"simulation", "suite", "help", "list"}
+    assert rows.keys() == {"simulation", "office", "suite", "help", "list"}
     for work in ("help", "list"):
         assert rows[work]["ours_us"] > rows[work]["peer_us"] > 0
         assert rows[work]["ratio"] == pytest.approx(rows[work]["peer_us"] / rows[work]["ours_us"], abs=0.001)

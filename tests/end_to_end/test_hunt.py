@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+from pydantic import TypeAdapter
 
+from harness.hunting.document import PRINTED
 from harness.hunting.hunt import Hunt
 from harness.verdicts import Verdict
 from reference_server.behaviour import Behaviour
@@ -33,9 +35,17 @@ BLF = (
     "first-end-darkens",
     "unsubscribed-still-told",
     "reset-does-nothing",
+    "losing-fork-ends-winner",
+    "fork-loser-stuck",
+    "calls-share-a-call-id",
+    "cseq-backwards-after-restart",
+    "dropped-after-late-answer",
+    "lamp-follows-the-document",
 )
 """Mutants that the laws alone have to find."""
 MOST_STEPS = 8
+PROVED = (Verdict.FAIL, Verdict.PASS)
+"""The scenario of a finding is red on the server that was hunted, and green on a sound one."""
 
 
 def hunted(behaviour: Behaviour, profile: str = "documented", seconds: float = 60.0, seed: int = 1) -> Hunt:
@@ -48,7 +58,7 @@ def hunted(behaviour: Behaviour, profile: str = "documented", seconds: float = 6
 def test_it_finds_and_shrinks_and_proves(name: str) -> None:
     [finding] = hunted(MUTANTS[name].behaviour).chase.findings
     assert len(finding.events) <= MOST_STEPS
-    assert (finding.hunted, finding.sound) == (Verdict.FAIL, Verdict.PASS)
+    assert (finding.hunted, finding.sound) == PROVED
     assert finding.cause
     assert finding.breach.law in finding.scenario
 
@@ -60,9 +70,9 @@ def test_the_laws_alone_find_it(name: str) -> None:
     found = [hunted(MUTANTS[name].behaviour, seed=seed).chase.findings for seed in (1, 1001, 2001)]
     # two of three: the median is a find within the time
     assert sum(map(len, found)) >= 2
-    for [finding] in filter(None, found):
-        assert len(finding.events) <= MOST_STEPS, finding.events
-        assert (finding.hunted, finding.sound) == (Verdict.FAIL, Verdict.PASS), finding.scenario
+    proved = [finding for [finding] in filter(None, found) if (finding.hunted, finding.sound) == PROVED]
+    assert len(proved) >= 2, [finding.scenario for [finding] in filter(None, found)]
+    assert all(len(finding.events) <= MOST_STEPS for finding in proved)
 
 
 @pytest.mark.prove
@@ -73,7 +83,7 @@ def test_a_release_has_no_faults_but_those_that_are_known(profile: str) -> None:
     chase = hunt.run()
     assert [finding.scenario for finding in chase.findings if not finding.known] == []
     shares = {name: count / chase.histories for name, count in chase.coverage.items()}
-    wanted = ("loss", "reorder", "move", "presence_id")
+    wanted = ("loss", "reorder", "restart", "move", "fork", "presence_id")
     assert {name for name in wanted if shares.get(name, 0.0) < 0.1} == set(), shares
 
 
@@ -83,6 +93,7 @@ def test_a_hunt_by_the_command_and_its_finding_again(cli: CommandLine, tmp_path:
     )
     assert done.code == 1
     document = json.loads(done.out)
+    TypeAdapter(PRINTED["hunt"]).validate_python(document)
     assert (document["command"], document["exit_code"], document["seed"]) == ("hunt", 1, 1)
     assert document["histories"] > 0
     assert document["events"] > 0
@@ -98,7 +109,9 @@ def test_a_hunt_by_the_command_and_its_finding_again(cli: CommandLine, tmp_path:
     for place in (events, scenario):
         again = cli("replay", place, "--mutant", "stuck-after-reject", "--time", "virtual", "--format", "json")
         assert again.code == 1
-        assert json.loads(again.out)["reproduced"] is True
+        replayed = json.loads(again.out)
+        TypeAdapter(PRINTED["replay"]).validate_python(replayed)
+        assert replayed["reproduced"] is True
         sound = cli("replay", place, "--time", "virtual")
         assert sound.code == 0
         assert "NOT REPRODUCED  here it is pass" in sound.out
