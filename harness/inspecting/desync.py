@@ -56,7 +56,8 @@ class Span:
             return ""
         if self.lamp in self.allowed:
             return str(self.lamp)
-        return str((min if self.less else max)(self.allowed, key=STRENGTH.__getitem__))
+        nearest = min if self.differs and self.less else max
+        return str(nearest(self.allowed, key=STRENGTH.__getitem__))
 
 
 @dataclass(frozen=True, slots=True)
