@@ -326,11 +326,19 @@ class WireClaim(WindowClaim):
         return ""
 
     def _alike(self) -> str:
-        """A value that must differ from message to message and does not."""
-        header = self.spec["distinct"]
-        values = [str(part_of(each.message, header)) for each in self.found if each.message] if header else []
-        twice = next((value for value in values if values.count(value) > 1), None)
-        return f"two came with the same {header} {show(twice)}" if twice is not None else ""
+        """A value that must differ from message to message and does not, or must not and does."""
+        if header := self.spec["distinct"]:
+            values = self._values(header)
+            twice = next((value for value in values if values.count(value) > 1), None)
+            return f"two came with the same {header} {show(twice)}" if twice is not None else ""
+        if header := self.spec.get("same"):
+            values = self._values(header)
+            other = next((value for value in values if value != values[0] or value is ABSENT), None)
+            return f"{header} was {show(values[0])}, then {show(other)}" if other is not None else ""
+        return ""
+
+    def _values(self, header: str) -> list[Any]:
+        return [part_of(each.message, header) for each in self.found if each.message]
 
     def _near_miss(self) -> str:
         for arrival in reversed(self._phone.arrivals):

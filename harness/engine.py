@@ -134,6 +134,8 @@ class Engine:
         if options.target is not None:
             self._learn(options.target)
         self._active: dict[str, CaseRun] = {}
+        self._shared: ReferenceProcess | None = None
+        self._owned: dict[str, ReferenceProcess] = {}
         self._stopping = False
         self._main: asyncio.Task[None] | None = None
         run_id = self._new_run_id()
@@ -297,6 +299,7 @@ class Engine:
             return
         async with ReferenceProcess(options.behaviour) as reference:
             self._learn(reference.target)
+            self._shared = reference
             await self._real_cases(reference.target)
 
     async def _real_cases(self, target: Target) -> None:
@@ -349,15 +352,18 @@ class Engine:
                 async with ReferenceProcess(self._options.behaviour) as own:
                     self._learn(own.target)
                     alone = await socket_world(own.target, self._secrets, self._options.transport, embedded=True)
+                    self._owned[case.address] = own
                     try:
                         await self._case(number, case, make, alone)
                     finally:
+                        del self._owned[case.address]
                         await alone.close()
             else:
                 await self._case(number, case, make, world)
 
     async def _note_lag(self) -> None:
-        """Record how late our own loop runs, so that deadlines stretch by it."""
+        """Record how late our own loop runs, and how long a reference server was not let run, so that deadlines stretch
+        by it. When both stood still, it was mostly at the same time."""
         clock = asyncio.get_running_loop()
         while True:
             due = clock.time() + _LAG_TICK_S
@@ -365,9 +371,12 @@ class Engine:
             late = clock.time() - due
             if self._options.tick is not None:
                 self._options.tick()
-            if late > _LAG_NOTED_S:
-                for case in list(self._active):
-                    self._recorder.write("lag", case=case, seconds=round(late, 6))
+            missed = {server: server.missed() for server in (self._shared, *self._owned.values()) if server is not None}
+            for case in list(self._active):
+                server = self._owned.get(case, self._shared)
+                seconds = max(late, missed[server] if server is not None else 0.0)
+                if seconds > _LAG_NOTED_S:
+                    self._recorder.write("lag", case=case, seconds=round(seconds, 6))
 
     # both
 

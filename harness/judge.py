@@ -153,11 +153,11 @@ class CaseJudge:
                 claim.arrival(arrival)
 
     def _on_media(self, event: Event, data: bytes) -> None:
-        if event["direction"] != "in":
-            return
+        if event["direction"] == "out":
+            self._phone(event["phone"]).speaks_from.add(event["local"])
         for claim in self._claims.values():
             if isinstance(claim, HearClaim) and claim.spec["phone"] == event["phone"]:
-                claim.heard(event, data)
+                claim.media(event, data)
 
     def _on_call(self, event: Event, _: bytes) -> None:
         phone = self._phone(event["phone"])

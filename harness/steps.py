@@ -491,6 +491,20 @@ class Parallel(Step):
     parallel: list[AnyStep] = Field(min_length=1)
 
 
+class Repeat(Step):
+    """Steps that are done so often, one round after the other: what happens now and then happens in one of them."""
+
+    VERB = "repeat"
+    repeat: int = Field(ge=2, le=1000, description="how many rounds")
+    steps: list[AnyStep] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _plain(self) -> Repeat:
+        if self.name is not None or self.needs:
+            raise ValueError("`name` and `needs` belong to the steps inside `repeat`")
+        return self
+
+
 _STEPS: tuple[type[Step], ...] = (
     Register,
     Unregister,
@@ -528,6 +542,7 @@ _STEPS: tuple[type[Step], ...] = (
     Send,
     Create,
     Parallel,
+    Repeat,
 )
 QUIET = (Load, Wait, Mark, OnCall, Misses, Responds, Network, Lose)
 """Steps that put nothing on the wire: what is claimed next still counts from what was done before."""
@@ -579,7 +594,8 @@ AnyStep = Annotated[
     | Annotated[Mark, Tag("mark")]
     | Annotated[Send, Tag("send")]
     | Annotated[Create, Tag("create")]
-    | Annotated[Parallel, Tag("parallel")],
+    | Annotated[Parallel, Tag("parallel")]
+    | Annotated[Repeat, Tag("repeat")],
     Discriminator(
         _verb,
         custom_error_type="step_verb",
@@ -588,8 +604,9 @@ AnyStep = Annotated[
 ]
 
 Parallel.model_rebuild()
+Repeat.model_rebuild()
 
 
 def inner_steps(step: Step) -> list[AnyStep]:
     """The steps inside a step, if there are any."""
-    return step.parallel if isinstance(step, Parallel) else []
+    return step.parallel if isinstance(step, Parallel) else step.steps if isinstance(step, Repeat) else []

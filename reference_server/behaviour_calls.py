@@ -79,6 +79,15 @@ class Update(StrEnum):
     """200 with nothing in it."""
 
 
+class Sound(StrEnum):
+    """Where the sound of a phone goes in a call."""
+
+    ACROSS = "across"
+    """To the other side."""
+    BACK_TOO = "back_too"
+    """And back to the phone that it comes from."""
+
+
 class CallRules(Rules):
     """Calls between phones, and through a trunk."""
 
@@ -121,6 +130,9 @@ class CallRules(Rules):
     again: Span = Span(low=0.016, high=0.022)
     """From the first report of the caller's leg to the second."""
     presentity: Keeping = Keeping.KEPT
+    sound: Sound = Sound.ACROSS
+    byes: int = Field(default=1, ge=1, le=9)
+    """BYE requests to a phone that is hung up, each a transaction of its own."""
     cellphone_inbound: Shown = Shown.SHOWN
     """The leg through the trunk that rings a cellphone device."""
     cellphone_outbound: Shown = Shown.SHOWN
@@ -207,6 +219,8 @@ class Bypass(StrEnum):
     HONOURED = "honoured"
     """Each phone gets the other's own address."""
     IGNORED = "ignored"
+    RELAYED = "relayed"
+    """Each phone gets the other's description with the server's address put in, as by a proxy for RTP at the edge."""
 
 
 class Quoting(StrEnum):

@@ -10,7 +10,17 @@ from urllib.parse import unquote
 from phones.sip.index import Message
 from phones.sip.machine import Machine
 from phones.sip.message import Address, response
-from reference_server.behaviour_calls import CallerRinging, Keeping, LegB, Losers, Quoting, Repeats, Shown, Teardown
+from reference_server.behaviour_calls import (
+    Bypass,
+    CallerRinging,
+    Keeping,
+    LegB,
+    Losers,
+    Quoting,
+    Repeats,
+    Shown,
+    Teardown,
+)
 from reference_server.call_wire import LOSE_RACE, NO_ROUTE, CallWriter, Header, tag_of, target_of, user_of
 from reference_server.callers import Caller, Callers
 from reference_server.channels import Channel
@@ -309,13 +319,17 @@ class Calls:
         call.branches.append(b)
         self._calls[b] = call
         self._media.add(b)
-        if not call.bypass:
+        if not call.bypass or self._quick.bypass is Bypass.RELAYED:
             a.mate, b.mate = a.mate or b, a
         if call.mute:
             b.route = NOWHERE
-        body = a.body if call.bypass and a.body else self._writer.offer(b)
+        body = self._bypassing(a) if call.bypass and a.body else self._writer.offer(b)
         self._switch.invite(b, body, [*call.hints_b], [("k-cid", self._relay.clean(a.call_id))], now)
         self._show(b, ChannelState.EARLY, now)
+
+    def _bypassing(self, leg: Leg) -> bytes:
+        """What the other phone gets of the media of `leg` where they are to send each other theirs."""
+        return self._writer.relayed(leg.body) if self._quick.bypass is Bypass.RELAYED else leg.body
 
     def _own(self, target: Target) -> Shows:
         """What the trunk shows of a forwarding device that does not keep the caller's id."""
@@ -424,7 +438,7 @@ class Calls:
             self._show_again(call.a, now)
             self._show(call.a, ChannelState.CONFIRMED, now)
         elif call.bypass and leg.body and call.a.confirmed:
-            self._switch.reinvite(call.a, leg.body, now)
+            self._switch.reinvite(call.a, self._bypassing(leg), now)
 
     def _lose(self, loser: Leg, winner: Leg, now: float) -> None:
         """Stop ringing where nobody was fast enough."""

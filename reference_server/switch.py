@@ -336,7 +336,8 @@ class Switch:
         elif action == "acknowledge again":
             self._acknowledge_again(leg, now)
         elif action == "bye":
-            self._send(leg, self._writer.bye(leg, _bye_cause(leg)), now)
+            for _ in range(self._runtime.behaviour.calls.byes):
+                self._send(leg, self._writer.bye(leg, _bye_cause(leg)), now)
         elif action == "cancel":
             self._send(leg, self._writer.cancel(leg, leg.cause or ORIGINATOR_CANCEL), now)
         elif leg.invite is not None and action in ("ring back", "accept", "reject", "terminate"):
