@@ -42,6 +42,8 @@ class Claim:
         self.closing: Closing | None = None
         self.deadline = 0.0
         self.picture = ""
+        self.too_much = False
+        """Whether it is broken by what came, not by what did not come in time."""
 
     @property
     def closes(self) -> bool:
@@ -302,6 +304,7 @@ class WireClaim(WindowClaim):
     def _too_many_or_late(self) -> None:
         total = len(self.found) + len(self._late)
         if self.most is not None and total > self.most:
+            self.too_much = True
             self._break("forbidden" if self.most == 0 else f"{total} came")
 
     def _fits(self, arrival: Arrival) -> bool:

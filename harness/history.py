@@ -118,6 +118,12 @@ class PhoneHistory:
                     return state, event
         return "idle", max(latest, key=lambda event: int(event["n"]), default=None)
 
+    def was(self, state: str, after: int) -> Event | None:
+        """The first event behind record number `after` by which a call of it got to that state (but for idle)."""
+        events = [event for states in self.calls.values() for event in states]
+        fitting = [event for event in events if event["n"] > after and event["state"] == state]
+        return min(fitting, key=lambda event: int(event["n"]), default=None)
+
     def may_speak_from(self, address: str) -> bool:
         """Whether sound from `address` (host:port) comes from this phone itself: from where it sent it, or from where
         it has said that it is, behind a translation of addresses."""

@@ -25,6 +25,16 @@ def test_a_phone_gets_there(wanted: str) -> None:
     Play().call(wanted).stimulus().claim("1", "state", state=wanted).end().rests()
 
 
+def test_a_state_that_is_over_was_there_if_the_last_step_brought_it() -> None:
+    passed = Play().stimulus().call("ringing").call("talking").call("ended", reason="hung up by the peer")
+    passed.claim("1", "state", state="ringing").end().rests()
+    for play in (
+        Play().call("ringing").call("ended", reason="hung up by the peer").stimulus(),
+        Play().stimulus().call("ringing").call("ended", reason="hung up by the peer").step(stimulus=False),
+    ):
+        assert play.claim("1", "state", state="ringing").wait(3).expired().end().verdict is FAIL
+
+
 def test_a_phone_is_idle_when_the_call_that_it_had_is_over() -> None:
     state("idle").call("talking").wait(1).call("ended", reason="hung up by the peer").end().rests()
     play = Play().call("ringing").stimulus().claim("1", "state", state="idle")
