@@ -154,7 +154,8 @@ class HearClaim(WindowClaim):
         if not self.enough:
             self.expired(event)
             return
-        closing = closing_of(self, self._phone, event)
+        # sound is no message: none of those counts here
+        closing = closing_of(self, self._phone, event, since=self.n, counts=lambda message: False)
         if isinstance(closing, Closing):
             self.closing = closing
             decisive = [*self._found[:ENOUGH_PACKETS], closing.control, closing.fence]
