@@ -356,6 +356,14 @@ _SUBSCRIBE = (
 
 _DOCUMENTS = (
     rule_changed(
+        "one-failure-ends-it",
+        "subscribe.ends_on",
+        [*_DEFAULT_ENDS, 500],
+        ("SIP-51",),
+        "RFC 5057 5.1",
+        "a watcher that answers 500 once is told nothing any more",
+    ),
+    rule_changed(
         "dialog-id-made-up",
         "presence.dialog_ids",
         "fresh",
