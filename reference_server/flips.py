@@ -61,6 +61,7 @@ SAMPLES: dict[str, tuple[Any, ...]] = {
     "registrar.default_expires": (None,),
     "registrar.known_expires": (1,),
     "registrar.nonce_lifetime_s": (0.001,),
+    "registrar.flow_timer": (30,),
     "registrar.trying": ("no",),
     "registrar.delay": _LATE,
     "registrar.message_waiting_delay": _LATE,
