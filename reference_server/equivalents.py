@@ -81,6 +81,7 @@ EQUIVALENT: dict[str, str] = {
     "registrar.quality=auth,auth-int": "a phone with the right password answers the challenge",
     "registrar.counting=checked": "the counts of a phone rise",
     "registrar.known_expires=1": "shows only where a REGISTER without an expiry has no default",
+    "registrar.flow_timer=30": "how often a phone is to keep its flow alive (RFC 5626 4.4.1) is the server's choice",
     "registrar.trying=no": "the words beside a status are free (RFC 3261 7.2)",
     "registrar.short_expires=raised": "the minimum of the page is 1 s: nothing is shorter",
     "registrar.message_waiting=each": "an unasked message-summary more is no harm",
