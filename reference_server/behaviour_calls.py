@@ -70,6 +70,15 @@ class Reliable(StrEnum):
     SPOKEN = "spoken"
 
 
+class Redirect(StrEnum):
+    """What becomes of a call to a phone that answers 3xx."""
+
+    REFUSED = "refused"
+    """The caller is told that nobody takes it: 480."""
+    FOLLOWED = "followed"
+    """The number of its Contact is rung instead (RFC 3261 8.1.3.4)."""
+
+
 class Update(StrEnum):
     """The answer to an UPDATE with an offer (RFC 3311)."""
 
@@ -104,6 +113,8 @@ class CallRules(Rules):
     changes: Gate = Gate.ACCEPTED
     """A re-INVITE or UPDATE with an offer that fits."""
     update: Update = Update.ANSWERED
+    redirect: Redirect = Redirect.REFUSED
+    """Nobody has recorded what Kazoo does."""
     held_lamp: Shown = Shown.SHOWN
     """The leg of a phone that holds its call."""
     delay: Span = Span(low=0.03, high=0.06)

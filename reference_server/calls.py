@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from urllib.parse import unquote
 
+from phones.sip.dialog import elements, uri_of
 from phones.sip.index import Message
 from phones.sip.machine import Machine
 from phones.sip.message import Address, response
@@ -17,6 +18,7 @@ from reference_server.behaviour_calls import (
     LegB,
     Losers,
     Quoting,
+    Redirect,
     Repeats,
     Shown,
     Teardown,
@@ -50,6 +52,9 @@ MOST_HOPS = 50
 HOPS_INSIDE = 2
 """What a call that passes through loses of its Max-Forwards (recorded: 70 becomes 48)."""
 
+MOST_REDIRECTIONS = 5
+"""How often a call is sent on."""
+
 UNANSWERED = (603, "Endpoint Not Available")
 """What the caller is told when nobody answered in time (recorded)."""
 
@@ -57,7 +62,8 @@ UNANSWERED = (603, "Endpoint Not Available")
 @dataclass(slots=True, eq=False)
 class Call:
     """Leg A, the number that it is for, and the legs B once they are rung: `branches`, of which the first that answers
-    is `joined`. `awaited` are those that ring later, `refusals` the statuses of those that nobody takes, 0 for none.
+    is `joined`. `awaited` are those that ring later, `refusals` the statuses of those that nobody takes, 0 for none;
+    `sent_to` the numbers that phones have named which sent the call on.
 
     `shows` is what leg B is shown of leg A. With `early_media` the number of a quickcall is called as soon as leg A
     sends media, with `bypass` the phones send each other theirs. The edge swallows the INVITE of leg B of a `mute` one;
@@ -74,6 +80,7 @@ class Call:
     joined: Leg | None = None
     awaited: int = 0
     refusals: list[int] = field(default_factory=list)
+    sent_to: set[str] = field(default_factory=set)
     quickcall: bool = False
     bypass: bool = False
     early_media: bool = False
@@ -294,7 +301,11 @@ class Calls:
             return
         if not call.quickcall:
             self._show(a, self._while_ringing(), now)
-        call.awaited = len(targets)
+        self._ring(call, targets, now)
+
+    def _ring(self, call: Call, targets: Sequence[Target], now: float) -> None:
+        """Ring legs B, at once or when it is their turn."""
+        call.awaited += len(targets)
         for target in targets:
             if target.delay_s:
                 self._runtime.agenda.at(now + target.delay_s, partial(self._branch_late, call, target))
@@ -453,6 +464,7 @@ class Calls:
         unanswered = event == "unanswered" or leg.status == 0
         self._show_end(leg, now, Cause.UNANSWERED if unanswered else Cause.REJECTED)
         call.refusals.append(0 if unanswered else leg.status)
+        self._send_on(call, leg, now)
         if call.rings_on:
             return
         if call.quickcall:
@@ -465,6 +477,23 @@ class Calls:
         if call.a.ringing:
             self._show_end(call.a, now, cause)
             self._switch.refuse(call.a, status, reason, now)
+
+    def _send_on(self, call: Call, leg: Leg, now: float) -> None:
+        """Ring whom a phone names that answers 3xx, each number once."""
+        if self._rules.redirect is Redirect.REFUSED or leg.status not in (300, 301, 302) or leg.latest is None:
+            return
+        if call.joined is not None or call.a.over:
+            return
+        for contact in elements(leg.latest.all("contact")):
+            number = unquote(user_of(f"<{uri_of(contact)}>"))
+            if number in call.sent_to or number == call.number or len(call.sent_to) >= MOST_REDIRECTIONS:
+                continue
+            call.sent_to.add(number)
+            targets = self._router.route(call.account, leg.party.device, number, now)
+            if isinstance(targets, Refusal):
+                continue
+            self._ring(call, targets, now)
+            return
 
     def _end_all(self, legs: Sequence[Leg], now: float) -> None:
         for leg in legs:

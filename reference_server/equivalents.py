@@ -57,6 +57,7 @@ EQUIVALENT: dict[str, str] = {
     "calls.proof_inside=always": "a phone with the right password answers the challenge",
     "calls.reliable=spoken": "SIP-72 is about what nobody speaks",
     "calls.asks_reliable=always": "phones that are asked for reliable answers give them",
+    "calls.redirect=followed": "whether a phone's 302 is followed is nobody's promise; where it leads nowhere both end",
     "calls.progress=180": "180 and 183 both say that it rings (RFC 3261 21.1)",
     "calls.ring_s=600.0": "how long an extension rings by default is nobody's promise",
     "calls.caller_ahead_s=0.03": "which of the two lamps of a call is lit first is nobody's promise",

@@ -147,6 +147,8 @@ class Switch:
         leg.status, leg.reason = message.status, message.reason
         if 100 < message.status < 300:
             self._read_answer(leg, message)
+        elif 300 <= message.status < 400:
+            leg.latest = message
         self.fire(leg, "1xx" if message.status < 200 else "2xx" if message.status < 300 else "3xx-6xx", now)
         return True
 
