@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from harness.claims import Claim, State, say
+from harness.claims import Claim, State, WindowClaim, closing_of, say
 from harness.history import Arrival, PhoneHistory, part_of
 from harness.matchers import mismatch
+from harness.verdicts import Closing
 from phones.rtp import RtpError, RtpPacket, share
 from reports.record import Event
 
@@ -16,24 +17,32 @@ ENOUGH_PACKETS = 5
 """RTP packets of a tone that prove that it is heard: 0.1 s."""
 _CLEAR = 0.8
 """Share of a packet's energy that the tone must have."""
+_NOBODY = "something else"
 
 
 class StateClaim(Claim):
-    """A phone gets to a state: calling, ringing, talking, or idle: the call that it had is over."""
+    """A phone gets to a state: calling, ringing, talking, or idle: the call that it had is over.
 
-    def __init__(self, event: Event, phone: PhoneHistory, stimulus_t: float) -> None:
+    It need not be in it any more, if it was since record number `began`, where the last step that acts began: whoever
+    claims may be slow.
+    """
+
+    def __init__(self, event: Event, phone: PhoneHistory, stimulus_t: float, began: int) -> None:
         super().__init__(event)
         self._phone = phone
+        self._began = began
         self.deadline = stimulus_t + float(self.spec["within"])
         self.expected = f"{self.spec['phone']} is {self.spec['state']} within {self.spec['within']:g} s"
         self.look()
 
     def look(self) -> None:
         """See what the phone does now."""
-        state, event = self._phone.call_state()
-        if self.state is not State.OPEN or event is None:
+        if self.state is not State.OPEN:
             return
-        if state == self.spec["state"] and event["t"] <= self.deadline + 1e-9:
+        state, event = self._phone.call_state()
+        if state != self.spec["state"]:
+            event = self._phone.was(self.spec["state"], self._began)
+        if event is not None and event["t"] <= self.deadline + 1e-9:
             decisive = [event["message"], event["n"]] if self._phone.bears(event) else [event["n"]]
             self.settle(State.MET, actual=self.expected, decisive=decisive)
 
@@ -56,42 +65,72 @@ class StateClaim(Claim):
             self.settle(State.UNPROVED, actual=actual, why=why)
 
 
-class HearClaim(Claim):
-    """The tone of one phone reaches another as RTP, from the claim on: what was heard before may be of another call."""
+class HearClaim(WindowClaim):
+    """The tone of one phone reaches another as RTP, from the claim on: what was heard before may be of another call.
+
+    With `only` neither its own tone nor that of a third phone may come: a count that is closed like any other, while
+    the phone itself speaks, too. `way` says from whose address the sound must come.
+    """
 
     def __init__(self, event: Event, phones: Mapping[str, PhoneHistory], stimulus_t: float) -> None:
-        super().__init__(event)
+        super().__init__(event, phones[event["spec"]["phone"]])
         self._phones = phones
-        self._other = other = phones[self.spec["other"]]
+        self._other = phones[self.spec["other"]]
+        self._way: str = self.spec.get("way", "")
         self.deadline = stimulus_t + float(self.spec["within"])
         self._found: list[int] = []
         self._others: list[str] = []
+        self._spoken = 0
+        only = "only " if self.closes else ""
+        way = f" {self._way}" if self._way else ""
         self.expected = (
-            f"{self.spec['phone']} hears {self.spec['other']} ({other.tone} Hz) within {self.spec['within']:g} s"
+            f"{self.spec['phone']} hears {only}{self.spec['other']} ({self._other.tone} Hz){way} "
+            f"within {self.spec['within']:g} s"
         )
 
-    def heard(self, event: Event, data: bytes) -> None:
-        """Judge an RTP packet that reached the phone."""
-        if self.state is not State.OPEN or event["t"] > self.deadline + 1e-9:
+    @property
+    def enough(self) -> bool:
+        """Whether the other has been heard, and where that counts the phone itself has spoken meanwhile."""
+        heard = len(self._found) >= ENOUGH_PACKETS and self._spoken >= ENOUGH_PACKETS
+        return self.state is not State.OPEN or (self.closes and heard)
+
+    def media(self, event: Event, data: bytes) -> None:
+        """Judge an RTP packet that the phone has received, or take note of one that it has sent."""
+        if self._decided:
+            return
+        if event["direction"] == "out":
+            self._spoken += 1
             return
         try:
             packet = RtpPacket.parse(data)
         except RtpError:
             return
-        if packet.payload_type != 0 or share(packet.payload, self._other.tone) < _CLEAR:
-            self._others.append(self._whose(packet))
+        whose = self._whose(packet)
+        if self.closes and whose not in (self.spec["other"], _NOBODY):
+            self._others.append(whose)
+            self.too_much = True
+            self.settle(State.BROKEN, actual=self._say(), why=f"it hears {whose}, too", decisive=[event["n"]])
+        elif event["t"] > self.deadline + 1e-9:
             return
-        self._found.append(event["n"])
-        if len(self._found) >= ENOUGH_PACKETS:
-            self.settle(State.MET, actual=self._say(), decisive=list(self._found))
+        elif whose != self.spec["other"]:
+            self._others.append(whose)
+        elif self._way and self._other.may_speak_from(event["remote"]) is not (self._way == "directly"):
+            self._others.append(f"{whose} from {event['remote']}")
+        else:
+            self._found.append(event["n"])
+            if len(self._found) >= ENOUGH_PACKETS and not self.closes:
+                self.settle(State.MET, actual=self._say(), decisive=list(self._found))
 
     def _whose(self, packet: RtpPacket) -> str:
         """Which phone's tone a packet is, as far as it can be told."""
         if packet.payload_type == 0:
-            for name, phone in self._phones.items():
-                if phone.tone and share(packet.payload, phone.tone) >= _CLEAR:
+            # whom it is to hear first: the tones of two phones may be one
+            names = dict.fromkeys([self.spec["other"], *self._phones])
+            for name in names:
+                tone = self._phones[name].tone
+                if tone and share(packet.payload, tone) >= _CLEAR:
                     return "itself" if name == self.spec["phone"] else name
-        return "something else"
+        return _NOBODY
 
     def _say(self) -> str:
         more = "".join(f", and {count} packets of {name}" for name, count in Counter(self._others).items())
@@ -99,9 +138,30 @@ class HearClaim(Claim):
 
     def expired(self, event: Event) -> None:
         """Nobody was heard in time."""
-        if self.state is State.OPEN:
-            why = f"it hears {' and '.join(dict.fromkeys(self._others))}" if self._others else "nothing is heard"
-            self.settle(State.BROKEN, actual=self._say(), why=why, decisive=list(self._found))
+        if self.enough:
+            return
+        if len(self._found) >= ENOUGH_PACKETS:
+            why = "it has said nothing itself that could have come back"
+            self.settle(State.UNPROVED, actual=self._say(), why=why, decisive=list(self._found))
+            return
+        why = f"it hears {' and '.join(dict.fromkeys(self._others))}" if self._others else "nothing is heard"
+        self.settle(State.BROKEN, actual=self._say(), why=why, decisive=list(self._found))
+
+    def closed(self, event: Event) -> None:
+        """The engine says that control, fence and lag are done."""
+        if self.state is not State.OPEN:
+            return
+        if not self.enough:
+            self.expired(event)
+            return
+        # sound is no message: none of those counts here
+        closing = closing_of(self, self._phone, event, since=self.n, counts=lambda message: False)
+        if isinstance(closing, Closing):
+            self.closing = closing
+            decisive = [*self._found[:ENOUGH_PACKETS], closing.control, closing.fence]
+            self.settle(State.MET, actual=self._say(), decisive=decisive)
+        else:
+            self.settle(State.UNPROVED, actual=self._say(), why=closing)
 
 
 class OrderClaim(Claim):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -13,9 +14,12 @@ from harness.model import Duration, OneOrMore, Step, Strict, check_matchers, pla
 _RECEIVES = re.compile(r"(?P<phone>\S+) receives (?P<what>[A-Z]{3,12}|[1-6]\d\d)\Z")
 _PASSES = re.compile(r"(?P<phone>\S+) (?P<way>receives|sends) (?P<what>[A-Z]{3,12}|[1-6]\d\d)\Z")
 _IS = re.compile(r"(?P<phone>\S+) is (?P<state>calling|ringing|talking|idle)\Z")
-_HEARS = re.compile(r"(?P<phone>\S+) hears (?P<other>\S+)\Z")
+_HEARS = re.compile(r"(?P<phone>\S+) hears (?P<only>only )?(?P<other>\S+)(?: (?P<way>directly|relayed))?\Z")
 
-_EXPECTED = "PHONE receives METHOD or STATUS; PHONE is calling, ringing, talking or idle; PHONE hears PHONE"
+_EXPECTED = (
+    "PHONE receives METHOD or STATUS; PHONE is calling, ringing, talking or idle; "
+    "PHONE hears PHONE, or only PHONE, perhaps directly or relayed"
+)
 
 Package = Literal["dialog", "presence", "message-summary"]
 
@@ -70,14 +74,18 @@ class Expect(Watching):
     exactly: int | None = Field(None, ge=1)
     at_most: int | None = Field(None, ge=1)
     distinct: str | None = Field(None, description="a header whose value must differ from message to message")
+    same: str | None = Field(None, description="a header whose value must be the same in all, two at least")
 
     @model_validator(mode="after")
     def _one_count(self) -> Expect:
         if self.exactly is not None and self.at_most is not None:
             raise ValueError("say `exactly` or `at_most`, not both")
-        counted = self.exactly is not None or self.at_most is not None or self.distinct is not None or self.where
-        if counted and _RECEIVES.match(self.expect) is None:
-            raise ValueError("`where`, `exactly`, `at_most` and `distinct` are about messages: PHONE receives METHOD")
+        counted = any(each is not None for each in (self.exactly, self.at_most, self.distinct, self.same))
+        if (counted or self.where) and _RECEIVES.match(self.expect) is None:
+            said = "`where`, `exactly`, `at_most`, `distinct` and `same` are about messages"
+            raise ValueError(f"{said}: PHONE receives METHOD")
+        if self.same is not None and (self.exactly == 1 or self.at_most is not None):
+            raise ValueError("`same` compares two at least: say `exactly: 2` or more, or no number")
         return self
 
 
@@ -158,10 +166,23 @@ def parse_is(text: str) -> tuple[str, str] | None:
     return (match["phone"], match["state"]) if match else None
 
 
-def parse_hears(text: str) -> tuple[str, str] | None:
-    """Both phones of `desk hears lobby`, None for anything else."""
+@dataclass(frozen=True, slots=True)
+class Hearing:
+    """A phone hears another; `only`: and neither itself nor a third.
+
+    `way`: directly, from the other's own address; relayed, from another's; '': either.
+    """
+
+    phone: str
+    other: str
+    only: bool
+    way: str
+
+
+def parse_hears(text: str) -> Hearing | None:
+    """Who hears whom in `desk hears only lobby directly`, None for anything else."""
     match = _HEARS.match(text)
-    return (match["phone"], match["other"]) if match else None
+    return Hearing(match["phone"], match["other"], bool(match["only"]), match["way"] or "") if match else None
 
 
 def parse_passes(text: str) -> tuple[str, str, str]:

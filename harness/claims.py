@@ -42,6 +42,8 @@ class Claim:
         self.closing: Closing | None = None
         self.deadline = 0.0
         self.picture = ""
+        self.too_much = False
+        """Whether it is broken by what came, not by what did not come in time."""
 
     @property
     def closes(self) -> bool:
@@ -302,6 +304,7 @@ class WireClaim(WindowClaim):
     def _too_many_or_late(self) -> None:
         total = len(self.found) + len(self._late)
         if self.most is not None and total > self.most:
+            self.too_much = True
             self._break("forbidden" if self.most == 0 else f"{total} came")
 
     def _fits(self, arrival: Arrival) -> bool:
@@ -326,11 +329,19 @@ class WireClaim(WindowClaim):
         return ""
 
     def _alike(self) -> str:
-        """A value that must differ from message to message and does not."""
-        header = self.spec["distinct"]
-        values = [str(part_of(each.message, header)) for each in self.found if each.message] if header else []
-        twice = next((value for value in values if values.count(value) > 1), None)
-        return f"two came with the same {header} {show(twice)}" if twice is not None else ""
+        """A value that must differ from message to message and does not, or must not and does."""
+        if header := self.spec["distinct"]:
+            values = self._values(header)
+            twice = next((value for value in values if values.count(value) > 1), None)
+            return f"two came with the same {header} {show(twice)}" if twice is not None else ""
+        if header := self.spec.get("same"):
+            values = self._values(header)
+            other = next((value for value in values if value != values[0] or value is ABSENT), None)
+            return f"{header} was {show(values[0])}, then {show(other)}" if other is not None else ""
+        return ""
+
+    def _values(self, header: str) -> list[Any]:
+        return [part_of(each.message, header) for each in self.found if each.message]
 
     def _near_miss(self) -> str:
         for arrival in reversed(self._phone.arrivals):

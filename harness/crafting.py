@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from harness import templates
+from harness.crafted import Sending
 from harness.errors import HarnessError
-from harness.steps import Sending
 from phones.sip.message import Address
 
 _OWN = ("SIPRequest", "SIPResponse")

@@ -260,6 +260,39 @@ class MutantsDocument(Head):
     mutants: list[ListedMutant]
 
 
+class Tried(_Document):
+    """One mutant that was tried. `broke` are clauses, `killed_by` the cases that found one of `must_break` broken.
+
+    wrong_clause: something broke, but not what must; equivalent: nobody can tell it from the sound server, for a reason
+    that is listed.
+    """
+
+    name: str
+    source: str
+    must_break: list[str]
+    broke: list[str]
+    killed_by: list[str]
+    verdict: Literal["killed", "survived", "wrong_clause", "equivalent"]
+    seconds: float
+
+
+class TrialsDocument(Head):
+    """`ringproof mutants --format json`. `total` counts those that were to be tried."""
+
+    total: int
+    interrupted: bool
+    killed: int
+    survivors: list[str]
+    mutants: list[Tried]
+
+
+class ListedTrialsDocument(Head):
+    """`ringproof mutants --list --format json`."""
+
+    total: int
+    mutants: list[ListedMutant]
+
+
 class ServedDevice(_Document):
     """A device of the seeded account."""
 
@@ -485,6 +518,7 @@ class BenchDocument(Head):
 PRINTED: dict[str, Any] = {
     "run": RunDocument | ErrorDocument,
     "list": ListDocument | MutantsDocument | ErrorDocument,
+    "mutants": TrialsDocument | ListedTrialsDocument | ErrorDocument,
     "report": ReportDocument | ErrorDocument,
     "diff": DiffDocument | ErrorDocument,
     "serve": ServeDocument | ErrorDocument,

@@ -134,6 +134,9 @@ class Engine:
         if options.target is not None:
             self._learn(options.target)
         self._active: dict[str, CaseRun] = {}
+        self._due = self._noted = 0.0  # when our loop should have come back, and how much of its lag has been recorded
+        self._shared: ReferenceProcess | None = None
+        self._owned: dict[str, ReferenceProcess] = {}
         self._stopping = False
         self._main: asyncio.Task[None] | None = None
         run_id = self._new_run_id()
@@ -297,13 +300,14 @@ class Engine:
             return
         async with ReferenceProcess(options.behaviour) as reference:
             self._learn(reference.target)
+            self._shared = reference
             await self._real_cases(reference.target)
 
     async def _real_cases(self, target: Target) -> None:
         options = self._options
         world = await socket_world(target, self._secrets, options.transport, embedded=options.target is None)
         slots = asyncio.Semaphore(options.jobs or target.limits.jobs)
-        lag = asyncio.create_task(self._note_lag())
+        lag = asyncio.create_task(self._watch_lag())
         tasks: list[asyncio.Task[None]] = []
         try:
             async for case, make in self._arriving(tasks):
@@ -349,25 +353,45 @@ class Engine:
                 async with ReferenceProcess(self._options.behaviour) as own:
                     self._learn(own.target)
                     alone = await socket_world(own.target, self._secrets, self._options.transport, embedded=True)
+                    self._owned[case.address] = own
                     try:
                         await self._case(number, case, make, alone)
                     finally:
+                        del self._owned[case.address]
                         await alone.close()
             else:
                 await self._case(number, case, make, world)
 
-    async def _note_lag(self) -> None:
-        """Record how late our own loop runs, so that deadlines stretch by it."""
+    async def _watch_lag(self) -> None:
+        """Record how late our own loop runs, and how long a reference server was not let run, so that deadlines stretch
+        by it. It is recorded before what has come late."""
         clock = asyncio.get_running_loop()
-        while True:
-            due = clock.time() + _LAG_TICK_S
-            await asyncio.sleep(_LAG_TICK_S)
-            late = clock.time() - due
-            if self._options.tick is not None:
-                self._options.tick()
-            if late > _LAG_NOTED_S:
-                for case in list(self._active):
-                    self._recorder.write("lag", case=case, seconds=round(late, 6))
+        self._due, self._noted = clock.time(), 0.0
+        self._recorder.before = functools.partial(self._note_own_lag, clock)
+        try:
+            while True:
+                self._due, self._noted = clock.time() + _LAG_TICK_S, 0.0
+                await asyncio.sleep(_LAG_TICK_S)
+                if self._options.tick is not None:
+                    self._options.tick()
+                self._note_lag(clock.time())
+        finally:
+            self._recorder.before = None
+
+    def _note_own_lag(self, clock: asyncio.AbstractEventLoop) -> None:
+        if clock.time() - self._due - self._noted > _LAG_NOTED_S:
+            self._note_lag(clock.time())
+
+    def _note_lag(self, now: float) -> None:
+        """Ours and the server's: when both stood still, it was mostly at the same time."""
+        late = max(0.0, now - self._due) - self._noted
+        self._noted += late
+        missed = {server: server.missed() for server in (self._shared, *self._owned.values()) if server is not None}
+        for case in list(self._active):
+            server = self._owned.get(case, self._shared)
+            seconds = max(late, missed[server] if server is not None else 0.0)
+            if seconds > _LAG_NOTED_S:
+                self._recorder.write("lag", case=case, seconds=round(seconds, 6))
 
     # both
 

@@ -9,7 +9,11 @@ from typing import Any
 from harness.evidence import is_call_from
 from harness.lamps import PhoneLamps
 from harness.matchers import ABSENT
+from phones.sip import sdp
+from phones.sip.dialog_info import parse_dialog_info
 from phones.sip.index import Message, SipSyntaxError
+from phones.sip.message import Address
+from phones.sip.xml import DocumentError
 from reports.record import Event
 
 
@@ -57,6 +61,9 @@ class PhoneHistory:
 
     tone: int = 0
     """What it sends itself, in Hz."""
+
+    speaks_from: set[str] = field(default_factory=set)
+    """Where it has sent sound from, host:port."""
 
     controls: list[Event] = field(default_factory=list)
     fences: list[Event] = field(default_factory=list)
@@ -111,6 +118,20 @@ class PhoneHistory:
                     return state, event
         return "idle", max(latest, key=lambda event: int(event["n"]), default=None)
 
+    def was(self, state: str, after: int) -> Event | None:
+        """The first event behind record number `after` by which a call of it got to that state (but for idle)."""
+        events = [event for states in self.calls.values() for event in states]
+        fitting = [event for event in events if event["n"] > after and event["state"] == state]
+        return min(fitting, key=lambda event: int(event["n"]), default=None)
+
+    def may_speak_from(self, address: str) -> bool:
+        """Whether sound from `address` (host:port) comes from this phone itself: from where it sent it, or from where
+        it has said that it is, behind a translation of addresses."""
+        said = (arrival.message.body for arrival in self.sent if arrival.message is not None and arrival.message.body)
+        hosts = {where[0] for body in said if (where := _sound_of(body)) is not None}
+        here = {each.rpartition(":")[0].strip("[]") for each in self.speaks_from}
+        return address in self.speaks_from or address.rpartition(":")[0].strip("[]") in hosts - here
+
     def is_fence(self, arrival: Arrival) -> bool:
         """Whether a message was asked for as a fence: it carries the token of one."""
         message = arrival.message
@@ -129,6 +150,14 @@ def _same(message: Message | None, other: Message | None) -> bool:
     )
 
 
+def _sound_of(body: bytes) -> Address | None:
+    """Where a body says that sound is received, None where it says nothing of the kind."""
+    try:
+        return sdp.parse(body).address
+    except sdp.SdpError:
+        return None
+
+
 def read_message(data: bytes) -> Message | None:
     """The indexed message, None for bytes that are none."""
     try:
@@ -138,11 +167,17 @@ def read_message(data: bytes) -> Message | None:
 
 
 def part_of(message: Message, name: str) -> Any:
-    """What a `where` calls `name`: a header's first value, `uri`, `first` or `body`; ABSENT when it is not there."""
+    """What a `where` calls `name`: a header's first value, `uri`, `first`, `body`, or `dialogs`, the ids in a
+    dialog-info document; ABSENT when it is not there."""
     if name == "body":
         return message.body.decode("utf-8", "replace")
     if name == "uri":
         return message.uri
+    if name == "dialogs":
+        try:
+            return " ".join(each.id for each in parse_dialog_info(message.body).dialogs)
+        except DocumentError:
+            return ABSENT
     if name == "first":
         return message.start_line
     value = message.get(name)

@@ -14,6 +14,7 @@ from harness.evidence import is_call_from, is_check_sync
 from harness.history import Arrival, PhoneHistory, read_message
 from harness.lamp_claims import LampClaim, LawClaim, SubscriptionClaim
 from harness.lamps import presentity_key
+from harness.starvation import Starvation
 from harness.verdicts import CaseVerdict, ClauseVerdict, Verdict, worst
 from phones.sip.index import Message
 from reports.record import WITH_BYTES, Event, Record, met_phone
@@ -34,6 +35,7 @@ class CaseJudge:
         self._claims: dict[str, Claim] = {}
         self._stimulus_t = float(event["t"])
         self._acted: int = event["n"]
+        self._began: int = event["n"]
         self._end: Event | None = None
         self._lost = False
         self._failures: list[Event] = []
@@ -45,6 +47,7 @@ class CaseJudge:
         self._mark = -1
         self._story: list[tuple[Event, bytes]] = []
         self._last_t = float(event["t"])
+        self._starvation = Starvation(self._last_t)
         self._lamp_floors: dict[tuple[str, str, str], int] = {}
         self._fence_floors: dict[str, int] = {}
 
@@ -82,6 +85,11 @@ class CaseJudge:
         """Seconds that the slowest control of `phone` took, 0 when none arrived."""
         return max((c["latency"] for c in self._phone(phone).controls if c["state"] == "arrived"), default=0.0)
 
+    def was(self, phone: str, state: str) -> bool:
+        """Whether `phone` is calling, ringing or talking, or has been since the last step that acts began."""
+        history = self._phone(phone)
+        return history.call_state()[0] == state or history.was(state, self._began) is not None
+
     def phone_state(self, phone: str) -> str:
         """What `phone` does: calling, ringing, talking or idle."""
         return self._phone(phone).call_state()[0]
@@ -93,6 +101,11 @@ class CaseJudge:
 
     def _phone(self, name: str) -> PhoneHistory:
         return self._phones.setdefault(name, PhoneHistory(acted=self._acted))
+
+    def _begin(self, event: Event) -> None:
+        """Something acts from here on; what runs side by side begins together."""
+        if "." not in str(event.get("step", "")):
+            self._began = event["n"]
 
     def _act(self, event: Event) -> None:
         self._acted = event["n"]
@@ -153,11 +166,11 @@ class CaseJudge:
                 claim.arrival(arrival)
 
     def _on_media(self, event: Event, data: bytes) -> None:
-        if event["direction"] != "in":
-            return
+        if event["direction"] == "out":
+            self._phone(event["phone"]).speaks_from.add(event["local"])
         for claim in self._claims.values():
             if isinstance(claim, HearClaim) and claim.spec["phone"] == event["phone"]:
-                claim.heard(event, data)
+                claim.media(event, data)
 
     def _on_call(self, event: Event, _: bytes) -> None:
         phone = self._phone(event["phone"])
@@ -196,6 +209,10 @@ class CaseJudge:
     def _on_step(self, event: Event, _: bytes) -> None:
         if event["phase"] == "start" and event["stimulus"]:
             self._seal()
+            self._begin(event)
+        elif event["phase"] == "end" and not event["stimulus"]:
+            # what is claimed behind a wait is about what is behind it
+            self._begin(event)
         claim = self._claims.get(event["step"])
         if event["phase"] == "end" and isinstance(claim, RegistrationClaim | SubscriptionClaim):
             claim.step_ended()
@@ -206,6 +223,7 @@ class CaseJudge:
     def _on_request(self, event: Event, _: bytes) -> None:
         if event["role"] == "stimulus":
             self._seal()
+            self._begin(event)
             self._stimulus_t = event["t"]
             self._act(event)
 
@@ -238,13 +256,13 @@ class CaseJudge:
             return OrderClaim(event, self._phones, since, self._mark)
         phone = self._phone(spec["phone"])
         if kind == "state":
-            return StateClaim(event, phone, since)
+            return StateClaim(event, phone, since, self._began)
         if kind == "hear":
             self._phone(spec["other"])
             return HearClaim(event, self._phones, since)
         if kind == "lamp":
             floors = (self._lamp_floors.get(_lamp_of(spec), -1), self._fence_floors.get(spec["presentity"], -1))
-            return LampClaim(event, phone, since, max(*floors, self._mark))
+            return LampClaim(event, phone, since, max(*floors, self._mark), self._began)
         if kind == "laws":
             return LawClaim(event, phone)
         return WireClaim(event, phone, since, self._phones)
@@ -303,6 +321,7 @@ class CaseJudge:
             phone.window = max(phone.window, event["n"])
 
     def _on_lag(self, event: Event, _: bytes) -> None:
+        self._starvation.add(event["seconds"])
         for claim in self._claims.values():
             if claim.state is State.OPEN:
                 claim.deadline += event["seconds"]
@@ -343,7 +362,7 @@ class CaseJudge:
         if decisive is not None:
             # rule, expected, actual and why speak of one and the same thing
             fallen.sort(key=lambda each: each.clause not in decisive.clauses)
-        reason = decisive.why if decisive is not None else fallen[0].reason if fallen else ""
+        reason = self._judged(decisive)[1] if decisive is not None else fallen[0].reason if fallen else ""
         reason = self._damage or reason
         if overall in (Verdict.ERROR, Verdict.SKIPPED, Verdict.UNSUPPORTED) and error:
             reason = error["message"]
@@ -384,10 +403,19 @@ class CaseJudge:
         return strip([track.since(start) for track in tracks], 0.0, self._last_t - start)
 
     def _decisive(self, overall: Verdict) -> Claim | None:
-        wanted = State.BROKEN if overall in (Verdict.FAIL, Verdict.NON_STRICT) else State.UNPROVED
         if overall not in (Verdict.FAIL, Verdict.NON_STRICT, Verdict.INCONCLUSIVE):
             return None
-        return next((claim for claim in self._claims.values() if claim.state is wanted), None)
+        red = overall is not Verdict.INCONCLUSIVE
+        fallen = [claim for claim in self._claims.values() if claim.state in (State.BROKEN, State.UNPROVED)]
+        fitting = [claim for claim in fallen if (self._judged(claim)[0] is Verdict.FAIL) is red]
+        fitting.sort(key=lambda claim: claim.state is State.BROKEN and not red)
+        return fitting[0] if fitting else None
+
+    def _judged(self, claim: Claim) -> tuple[Verdict, str]:
+        """What a decided claim says. What did not come to pass in time says nothing where there was no time."""
+        if claim.state is State.BROKEN and not claim.too_much and (said := self._starvation.complaint(self._last_t)):
+            return Verdict.INCONCLUSIVE, f"{claim.why}; but {said}"
+        return _OF_STATE[claim.state], claim.why if claim.state is not State.MET else ""
 
     def _clause(self, clause: dict[str, Any]) -> ClauseVerdict:
         name = clause["id"]
@@ -435,7 +463,7 @@ class CaseJudge:
             elif precondition and claim.state is State.BROKEN:
                 found.append((Verdict.INCONCLUSIVE, f"step {claim.step} ({claim.text}) did not succeed: {claim.why}"))
             else:
-                found.append((_OF_STATE[claim.state], claim.why if claim.state is not State.MET else ""))
+                found.append(self._judged(claim))
         found += self._dead_base()
         if self._end is None or (self._end["error"] and not any(verdict is Verdict.FAIL for verdict, _ in found)):
             found.append((Verdict.INCONCLUSIVE, self._stopped()))
@@ -458,6 +486,12 @@ class CaseJudge:
                 missing = other.clauses and all(standings[each] != "kept" for each in other.clauses)
                 return (Verdict.UNSUPPORTED if missing else Verdict.INCONCLUSIVE), said
         return None
+
+    def _wrongly_answered(self, claim: ReplyClaim) -> bool:
+        """Whether a reply was not what it had to be, in a way that is not known of this profile."""
+        standings = {each["id"]: each["standing"] for each in self._start["clauses"]}
+        known = claim.clauses and all(standings[each] != "kept" for each in claim.clauses)
+        return claim.state is State.BROKEN and not known
 
     def _dead_base(self) -> list[tuple[Verdict, str]]:
         """Plain HTTP dead while HTTPS answers is the target's failure; the other way round is the TLS clause's."""
@@ -498,7 +532,7 @@ class CaseJudge:
         answered = [event for event in self._exchanges if event.get("tls")]
         if not answered or self._failures or self._end is None or self._end["error"]:
             return ClauseVerdict(clause, Verdict.INCONCLUSIVE, "not every request was answered")
-        if any(isinstance(claim, ReplyClaim) and claim.state is State.BROKEN for claim in self._claims.values()):
+        if any(isinstance(claim, ReplyClaim) and self._wrongly_answered(claim) for claim in self._claims.values()):
             return ClauseVerdict(
                 clause, Verdict.INCONCLUSIVE, "over HTTPS the API did not do what this case asks of it"
             )

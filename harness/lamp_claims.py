@@ -16,12 +16,14 @@ class LampClaim(WindowClaim):
     """What one lamp of one watcher shows from a point in the Record on.
 
     `goes` is everything that it shows, from what it showed at that point; `stays` is that with one state. Both are
-    closed like counts: control is the NOTIFY that came when the watcher subscribed. `becomes` only waits.
+    closed like counts: control is the NOTIFY that came when the watcher subscribed. `becomes` only waits, and takes
+    what the lamp has shown since record number `began`, where the last step that acts began: claiming may be slow.
     """
 
-    def __init__(self, event: Event, phone: PhoneHistory, stimulus_t: float, floor: int) -> None:
+    def __init__(self, event: Event, phone: PhoneHistory, stimulus_t: float, floor: int, began: int) -> None:
         super().__init__(event, phone)
         self._floor = floor
+        self._began = began
         self._stimulus = stimulus_t
         self._wanted: list[str] = self.spec["goes"]
         self.deadline = stimulus_t + float(self.spec["within"])
@@ -70,9 +72,11 @@ class LampClaim(WindowClaim):
         points = self._points()
         states = self._states()
         if not self.closes:
-            last = points[-1] if points else None
-            if last is not None and last.state.value == self._wanted[0] and last.t <= self.deadline + 1e-9:
-                self.settle(State.MET, actual=self._say(), decisive=[last.n])
+            shown = [*points[-1:], *(point for point in points if point.n > self._began)]
+            for point in shown:
+                if point.state.value == self._wanted[0] and point.t <= self.deadline + 1e-9:
+                    self.settle(State.MET, actual=self._say(), decisive=[point.n])
+                    return
             return
         if states != self._wanted[: len(states)]:
             self._break(points, f"it showed {states[-1]}{self._law()}")

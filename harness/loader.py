@@ -27,6 +27,7 @@ from harness.steps import (
     Move,
     Parallel,
     Register,
+    Repeat,
     Request,
     Subscribe,
     Unregister,
@@ -41,7 +42,7 @@ TOKENS = ("own", "other", "parent", "child", "none")
 
 @dataclass(frozen=True, slots=True)
 class StepAt:
-    """A step, its number (`4` or `4.1` inside `parallel`), and where it stands."""
+    """A step, its number (`4`; `4.1` inside `parallel`, `4-2-1` in round 2 of `repeat`), and where it stands."""
 
     number: str
     step: Step
@@ -162,6 +163,12 @@ def load_file(file: Path) -> list[Case]:
 def _steps(steps: Iterable[Step], document: Document, path: Path_, prefix: str) -> Iterator[StepAt]:
     for index, step in enumerate(steps):
         number = f"{prefix}{index + 1}"
+        if isinstance(step, Repeat):
+            if "." in number:
+                raise ScenarioError("`repeat` cannot stand inside `parallel`", document.at((*path, index)))
+            for turn in range(step.repeat):
+                yield from _steps(step.steps, document, (*path, index, "steps"), f"{number}-{turn + 1}-")
+            continue
         raw = document.data
         for part in (*path, index):
             raw = raw[part]

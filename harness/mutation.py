@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,6 +22,7 @@ Fate = Literal["killed", "survived", "wrong_clause", "equivalent"]
 
 _BROKEN = (Verdict.FAIL, Verdict.NON_STRICT)
 _FINE = (Verdict.PASS, Verdict.UNCLEAR)
+INTERRUPTED = "interrupted"
 NOTHING_TO_TRY = "nothing could be tried"
 """Stands for a clause where no case could be decided at all."""
 
@@ -127,15 +129,28 @@ def _run(trial: Trial, cases: Sequence[Case], *, real: bool, seed: int) -> tuple
     if not broke and not any(case.verdict in _FINE for case in result.verdicts):
         # a server on which nothing can be tried is not a sound one either
         broke[NOTHING_TO_TRY] = [case.address for case in result.verdicts]
-    return broke, result.error or ("interrupted" if result.interrupted else "")
+    return broke, result.error or (INTERRUPTED if result.interrupted else "")
+
+
+def _leave_interrupts() -> None:
+    """Ctrl-C at a terminal reaches all processes; ours is the one that acts upon it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def attempts(trials: Sequence[Trial], *, virtual: bool, seed: int, jobs: int) -> Iterator[Outcome]:
-    """Try all, `jobs` at a time in processes of their own, and yield each outcome as it comes."""
+    """Try all, `jobs` at a time in processes of their own, and yield each outcome as it comes.
+
+    Raises KeyboardInterrupt when somebody interrupts.
+    """
     if jobs == 1:
-        yield from (attempt(trial, virtual=virtual, seed=seed) for trial in trials)
+        for trial in trials:
+            outcome = attempt(trial, virtual=virtual, seed=seed)
+            if outcome.error == INTERRUPTED:
+                # the engine takes it to clean up
+                raise KeyboardInterrupt
+            yield outcome
         return
-    with ProcessPoolExecutor(jobs) as pool:
+    with ProcessPoolExecutor(jobs, initializer=_leave_interrupts) as pool:
         pending: set[Future[Outcome]] = {pool.submit(attempt, trial, virtual=virtual, seed=seed) for trial in trials}
         try:
             while pending:

@@ -233,7 +233,10 @@ class PhoneSteps:
         if not await self._is(name, "ringing"):
             raise CannotPrepare(f"step {at.number}: no call rings at {name}")
         self._phones[name].running.answer()
-        if not await self._is(name, "talking"):
+        judge = self._recorder.judge
+        deadline = self._recorder.now + _CALL_TIMEOUT_S
+        # the other side may hang up at once
+        if not await self._recorder.until(lambda: judge.was(name, "talking"), lambda: deadline):
             raise CannotPrepare(f"step {at.number}: the answer of {name} was never acknowledged")
 
     async def _reject(self, at: StepAt, name: str, status: int) -> None:

@@ -28,6 +28,8 @@ class RunRecorder:
         self.watcher: Watcher | None = None
         self.waiting: Callable[[str, str, float | None], None] | None = None
         """Told what a case (its address) waits for, and for how many seconds at most."""
+        self.before: Callable[[], None] | None = None
+        """Called before anything is written."""
 
         self._writer: RecordWriter | None = None
 
@@ -49,11 +51,15 @@ class RunRecorder:
     def write(self, kind: str, **fields: Any) -> Event:
         """Append an event."""
         assert self._writer is not None
+        if self.before is not None:
+            self.before()
         return self._writer.write(kind, self.now, **fields)
 
     def message(self, data: bytes, **fields: Any) -> Event:
         """Append a message."""
         assert self._writer is not None
+        if self.before is not None:
+            self.before()
         return self._writer.message(self.now, data, **fields)
 
     def use_clock(self, clock: Clock) -> None:

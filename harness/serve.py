@@ -11,6 +11,8 @@ import signal
 import ssl
 import tempfile
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from aiohttp.web_request import BaseRequest
 
 from harness.errors import HarnessError
 from harness.hosting import ReferenceHost
+from harness.pulse import beat
 from harness.world import reference_target
 from phones import net_sockets
 from phones.net_sockets import SocketWire
@@ -53,6 +56,8 @@ class ServeOptions:
     target_file: Path | None = None
     until_eof: bool = False
     """Stop when standard input ends: whoever holds its other end is gone, however that happened."""
+    pulse: bool = False
+    """Have the pulse felt on standard output."""
 
 
 async def serve(options: ServeOptions, announce: Any) -> None:
@@ -90,13 +95,25 @@ async def serve(options: ServeOptions, announce: Any) -> None:
             document = _ready_document(options, host, http, https, ca_file)
             _write_files(options, host, document)
             announce(document)
-            await stop.wait()
+            async with _pulse(options):
+                await stop.wait()
         finally:
             await runner.cleanup()
             await host.close()
             for path in (options.ready_file,):
                 if path is not None:
                     path.unlink(missing_ok=True)
+
+
+@asynccontextmanager
+async def _pulse(options: ServeOptions) -> AsyncIterator[None]:
+    task = asyncio.create_task(beat(1)) if options.pulse else None
+    try:
+        yield
+    finally:
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
 
 def _read_to_the_end(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 from harness.errors import HarnessError
+from harness.pulse import Pulse
 from harness.target import Target, load_target
 from reference_server.behaviour import Behaviour
 
@@ -27,12 +28,18 @@ class ReferenceProcess:
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._target: Target | None = None
+        self._pulse: Pulse | None = None
 
     @property
     def target(self) -> Target:
         """The running server as a target."""
         assert self._target is not None
         return self._target
+
+    def missed(self) -> float:
+        """Seconds that the server has not been let run since this was last asked."""
+        assert self._pulse is not None
+        return self._pulse.missed(asyncio.get_running_loop().time())
 
     async def __aenter__(self) -> ReferenceProcess:
         self._folder = tempfile.TemporaryDirectory(prefix="ringproof-")
@@ -41,11 +48,13 @@ class ReferenceProcess:
         behaviour.write_text(self._behaviour.model_dump_json(), encoding="utf-8")
         command = [sys.executable, "-m", "harness.cli", "serve", "--behaviour", str(behaviour)]
         command += ["--http-port", "0", "--https-port", "0", "--sip-port", "0"]
-        command += ["--ready-file", str(ready), "--write-target", str(target), "--until-eof"]
-        self._process = _start(command, folder / "stderr")
+        command += ["--ready-file", str(ready), "--write-target", str(target), "--until-eof", "--pulse"]
+        self._process = start(command, folder / "stderr")
         try:
             await self._until_ready(ready)
             self._target = load_target(target)
+            assert self._process.stdout is not None
+            self._pulse = Pulse(self._process.stdout.fileno(), asyncio.get_running_loop().time())
         except BaseException:
             await self._stop()
             raise
@@ -90,8 +99,10 @@ class ReferenceProcess:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        if process is not None and process.stdin is not None:
-            process.stdin.close()
+        if process is not None:
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    pipe.close()
         if self._folder is not None:
             self._folder.cleanup()
 
@@ -105,13 +116,14 @@ class ReferenceProcess:
             raise HarnessError(f"the reference server died during the run: {complaint}")
 
 
-def _start(command: list[str], stderr: Path) -> subprocess.Popen[bytes]:
+def start(command: list[str], stderr: Path) -> subprocess.Popen[bytes]:
+    """Start a program whose standard input and output we hold, and whose complaints go to a file."""
     with stderr.open("wb") as file:
         return subprocess.Popen(
             command,
             # never written to: when we are killed it ends, and with it the server
             stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
             stderr=file,
             # a Ctrl-C at the terminal is for us: the server must outlive our cleaning up
             start_new_session=True,

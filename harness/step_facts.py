@@ -33,6 +33,8 @@ def closing_claim(step: Step) -> list[str]:
         return [parse_receives(step.never)[0]]
     if isinstance(step, Expect) and (step.exactly is not None or step.at_most is not None):
         return [parse_receives(step.expect)[0]]
+    if isinstance(step, Expect) and (hearing := parse_hears(step.expect)) and hearing.only:
+        return [hearing.phone]
     if isinstance(step, Lit) and step.becomes is None:
         return step.lamp
     if isinstance(step, Laws):
@@ -48,7 +50,8 @@ def phones_of(step: Step) -> list[str]:
     if isinstance(step, Expect):
         if is_ := parse_is(step.expect):
             return [is_[0]]
-        return list(parse_hears(step.expect) or [parse_receives(step.expect)[0]])
+        hearing = parse_hears(step.expect)
+        return [hearing.phone, hearing.other] if hearing else [parse_receives(step.expect)[0]]
     if isinstance(step, Never):
         return [parse_receives(step.never)[0]]
     if isinstance(step, Lit):

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from harness.claiming import Expect, Laws, Lit, Never, Order
+from harness.crafted import Sending
 from harness.model import Duration, OneOrMore, Step, Strict, check_matchers, plain_pattern
 
 _CALL = re.compile(r"(?P<phone>\S+) to (?P<target>\S.*)\Z", re.DOTALL)
@@ -40,43 +41,6 @@ class Reply(Strict):
     @classmethod
     def _matchers(cls, value: dict[str, Any]) -> dict[str, Any]:
         return check_matchers(value)
-
-
-class SipMessage(Strict):
-    """A SIP request or response to craft from the scapy layers."""
-
-    method: str | None = None
-    uri: str | None = None
-    status: str | int | None = None
-    reason: str = "OK"
-    headers: dict[str, str | int] = Field(default_factory=dict)
-    body: str = ""
-    auto_length: bool = Field(True, description="append a Content-Length where the headers have none")
-
-    @model_validator(mode="after")
-    def _kind(self) -> SipMessage:
-        if (self.method is None) == (self.status is None):
-            raise ValueError("say either `method` (a request) or `status` (a response)")
-        return self
-
-
-class Sending(Strict):
-    """`send`: put bytes on the wire, well-formed or not."""
-
-    phone: str = Field(description="the phone that sends")
-    to: str | None = Field(None, description="host:port; default the phone's edge")
-    sip: SipMessage | None = None
-    layers: list[dict[str, dict[str, Any]]] | None = Field(
-        None, min_length=1, description="scapy layers from the outside in, each `{Name: {field: value}}`"
-    )
-    raw: str | None = Field(None, description="text as it is; line ends are sent as written")
-    hex: str | None = Field(None, description="octets in hexadecimal")
-
-    @model_validator(mode="after")
-    def _one(self) -> Sending:
-        if sum(what is not None for what in (self.sip, self.layers, self.raw, self.hex)) != 1:
-            raise ValueError("say exactly one of sip, layers, raw, hex")
-        return self
 
 
 class Calling(Strict):
@@ -491,6 +455,20 @@ class Parallel(Step):
     parallel: list[AnyStep] = Field(min_length=1)
 
 
+class Repeat(Step):
+    """Steps that are done so often, one round after the other: what happens now and then happens in one of them."""
+
+    VERB = "repeat"
+    repeat: int = Field(ge=2, le=1000, description="how many rounds")
+    steps: list[AnyStep] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _plain(self) -> Repeat:
+        if self.name is not None or self.needs:
+            raise ValueError("`name` and `needs` belong to the steps inside `repeat`")
+        return self
+
+
 _STEPS: tuple[type[Step], ...] = (
     Register,
     Unregister,
@@ -528,6 +506,7 @@ _STEPS: tuple[type[Step], ...] = (
     Send,
     Create,
     Parallel,
+    Repeat,
 )
 QUIET = (Load, Wait, Mark, OnCall, Misses, Responds, Network, Lose)
 """Steps that put nothing on the wire: what is claimed next still counts from what was done before."""
@@ -579,7 +558,8 @@ AnyStep = Annotated[
     | Annotated[Mark, Tag("mark")]
     | Annotated[Send, Tag("send")]
     | Annotated[Create, Tag("create")]
-    | Annotated[Parallel, Tag("parallel")],
+    | Annotated[Parallel, Tag("parallel")]
+    | Annotated[Repeat, Tag("repeat")],
     Discriminator(
         _verb,
         custom_error_type="step_verb",
@@ -588,8 +568,9 @@ AnyStep = Annotated[
 ]
 
 Parallel.model_rebuild()
+Repeat.model_rebuild()
 
 
 def inner_steps(step: Step) -> list[AnyStep]:
     """The steps inside a step, if there are any."""
-    return step.parallel if isinstance(step, Parallel) else []
+    return step.parallel if isinstance(step, Parallel) else step.steps if isinstance(step, Repeat) else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -180,7 +180,7 @@ class Watch:
         if isinstance(step, Expect) and (is_ := parse_is(step.expect)):
             return [self._claim(at, "state", {**common, "phone": is_[0], "state": is_[1]}, at.number)]
         if isinstance(step, Expect) and (hears := parse_hears(step.expect)):
-            return [self._claim(at, "hear", {**common, "phone": hears[0], "other": hears[1]}, at.number)]
+            return [self._claim(at, "hear", {**common, **asdict(hears)}, at.number)]
         assert isinstance(step, Expect | Never)
         return [self._claim(at, "wire", {**common, **self._count(step)}, at.number)]
 
@@ -203,7 +203,7 @@ class Watch:
     def _count(self, step: Expect | Never) -> dict[str, Any]:
         if isinstance(step, Expect):
             phone, what = parse_receives(step.expect)
-            least, most = step.exactly or (0 if step.at_most else 1), step.exactly or step.at_most
+            least, most = step.exactly or (0 if step.at_most else 2 if step.same else 1), step.exactly or step.at_most
         else:
             phone, what = parse_receives(step.never)
             least, most = 0, 0
@@ -214,6 +214,7 @@ class Watch:
             "least": least,
             "most": most,
             "distinct": step.distinct if isinstance(step, Expect) else None,
+            "same": step.same if isinstance(step, Expect) else None,
         }
 
     async def _await_enough(self, claim: Claim) -> None:
@@ -225,10 +226,14 @@ class Watch:
             self._recorder.write("expired", claim=claim.id)
 
     async def _speak_up(self, claim: HearClaim) -> None:
-        """Have a phone talk until it is heard: the other side may have come only after its first words."""
+        """Have a phone talk until it is heard: the other side may have come only after its first words.
+
+        Who is to hear nothing of itself talks, too.
+        """
         while not claim.enough and self._recorder.now < claim.deadline:
-            with suppress(NoSuchCall):
-                self._phones[claim.spec["other"]].running.talk()
+            for name in (claim.spec["other"], *[claim.listener] * claim.closes):
+                with suppress(NoSuchCall):
+                    self._phones[name].running.talk()
             wait_until = min(self._recorder.now + _SILENCE_S, claim.deadline)
             await self._recorder.until(lambda: claim.enough, partial(float, wait_until))
 

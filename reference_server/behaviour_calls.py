@@ -70,6 +70,15 @@ class Reliable(StrEnum):
     SPOKEN = "spoken"
 
 
+class Redirect(StrEnum):
+    """What becomes of a call to a phone that answers 3xx."""
+
+    REFUSED = "refused"
+    """The caller is told that nobody takes it: 480."""
+    FOLLOWED = "followed"
+    """The number of its Contact is rung instead (RFC 3261 8.1.3.4)."""
+
+
 class Update(StrEnum):
     """The answer to an UPDATE with an offer (RFC 3311)."""
 
@@ -77,6 +86,15 @@ class Update(StrEnum):
     """As a re-INVITE is."""
     BARE = "bare"
     """200 with nothing in it."""
+
+
+class Sound(StrEnum):
+    """Where the sound of a phone goes in a call."""
+
+    ACROSS = "across"
+    """To the other side."""
+    BACK_TOO = "back_too"
+    """And back to the phone that it comes from."""
 
 
 class CallRules(Rules):
@@ -95,6 +113,8 @@ class CallRules(Rules):
     changes: Gate = Gate.ACCEPTED
     """A re-INVITE or UPDATE with an offer that fits."""
     update: Update = Update.ANSWERED
+    redirect: Redirect = Redirect.REFUSED
+    """Nobody has recorded what Kazoo does."""
     held_lamp: Shown = Shown.SHOWN
     """The leg of a phone that holds its call."""
     delay: Span = Span(low=0.03, high=0.06)
@@ -121,6 +141,9 @@ class CallRules(Rules):
     again: Span = Span(low=0.016, high=0.022)
     """From the first report of the caller's leg to the second."""
     presentity: Keeping = Keeping.KEPT
+    sound: Sound = Sound.ACROSS
+    byes: int = Field(default=1, ge=1, le=9)
+    """BYE requests to a phone that is hung up, each a transaction of its own."""
     cellphone_inbound: Shown = Shown.SHOWN
     """The leg through the trunk that rings a cellphone device."""
     cellphone_outbound: Shown = Shown.SHOWN
@@ -207,6 +230,8 @@ class Bypass(StrEnum):
     HONOURED = "honoured"
     """Each phone gets the other's own address."""
     IGNORED = "ignored"
+    RELAYED = "relayed"
+    """Each phone gets the other's description with the server's address put in, as by a proxy for RTP at the edge."""
 
 
 class Quoting(StrEnum):

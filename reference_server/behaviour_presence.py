@@ -128,6 +128,17 @@ class Sides(StrEnum):
     """Who is called is said to call, and the other way round."""
 
 
+class DialogIds(StrEnum):
+    """The id of a call in the documents about it."""
+
+    KEPT = "kept"
+    """One from the first document to the last."""
+    FRESH = "fresh"
+    """Another in each, so that a watcher takes one call for several."""
+    SHARED = "shared"
+    """One for all calls."""
+
+
 class Loss(Rules):
     """Events of calls that are lost inside. `cause` narrows terminated ones to one way of ending; None: any."""
 
@@ -152,6 +163,7 @@ class PresenceRules(Rules):
     told: Told = Told.ALL
     entity: Entity = Entity.PRESENTITY
     sides: Sides = Sides.TRUE
+    dialog_ids: DialogIds = DialogIds.KEPT
     copies: int = Field(default=1, ge=1)
     """NOTIFY requests per change and subscription, each a transaction of its own."""
     early: Span = Span(low=0.004, high=0.015)

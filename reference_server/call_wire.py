@@ -111,6 +111,12 @@ class CallWriter:
         version = session_id + leg.sdp_version
         return sdp.answer(leg.session, host, port, session_id=session_id, version=version, owner="FreeSWITCH")
 
+    def relayed(self, body: bytes) -> bytes:
+        """A phone's description with our own address in place of its."""
+        host, port = self._media
+        body = re.sub(rb"(?m)^c=IN IP[46] \S+", encode(f"c=IN {'IP6' if ':' in host else 'IP4'} {host}"), body)
+        return re.sub(rb"(?m)^(m=audio )\d+", encode(rf"\g<1>{port}"), body)
+
     def _session_id(self, leg: Leg) -> int:
         leg.sdp_id = leg.sdp_id or self._runtime.rng.randrange(10**9, 2 * 10**9)
         return leg.sdp_id

@@ -7,10 +7,22 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from urllib.parse import unquote
 
+from phones.sip.dialog import elements, uri_of
 from phones.sip.index import Message
 from phones.sip.machine import Machine
 from phones.sip.message import Address, response
-from reference_server.behaviour_calls import CallerRinging, Keeping, LegB, Losers, Quoting, Repeats, Shown, Teardown
+from reference_server.behaviour_calls import (
+    Bypass,
+    CallerRinging,
+    Keeping,
+    LegB,
+    Losers,
+    Quoting,
+    Redirect,
+    Repeats,
+    Shown,
+    Teardown,
+)
 from reference_server.call_wire import LOSE_RACE, NO_ROUTE, CallWriter, Header, tag_of, target_of, user_of
 from reference_server.callers import Caller, Callers
 from reference_server.channels import Channel
@@ -40,6 +52,9 @@ MOST_HOPS = 50
 HOPS_INSIDE = 2
 """What a call that passes through loses of its Max-Forwards (recorded: 70 becomes 48)."""
 
+MOST_REDIRECTIONS = 5
+"""How often a call is sent on."""
+
 UNANSWERED = (603, "Endpoint Not Available")
 """What the caller is told when nobody answered in time (recorded)."""
 
@@ -47,7 +62,8 @@ UNANSWERED = (603, "Endpoint Not Available")
 @dataclass(slots=True, eq=False)
 class Call:
     """Leg A, the number that it is for, and the legs B once they are rung: `branches`, of which the first that answers
-    is `joined`. `awaited` are those that ring later, `refusals` the statuses of those that nobody takes, 0 for none.
+    is `joined`. `awaited` are those that ring later, `refusals` the statuses of those that nobody takes, 0 for none;
+    `sent_to` the numbers that phones have named which sent the call on.
 
     `shows` is what leg B is shown of leg A. With `early_media` the number of a quickcall is called as soon as leg A
     sends media, with `bypass` the phones send each other theirs. The edge swallows the INVITE of leg B of a `mute` one;
@@ -64,6 +80,7 @@ class Call:
     joined: Leg | None = None
     awaited: int = 0
     refusals: list[int] = field(default_factory=list)
+    sent_to: set[str] = field(default_factory=set)
     quickcall: bool = False
     bypass: bool = False
     early_media: bool = False
@@ -284,7 +301,11 @@ class Calls:
             return
         if not call.quickcall:
             self._show(a, self._while_ringing(), now)
-        call.awaited = len(targets)
+        self._ring(call, targets, now)
+
+    def _ring(self, call: Call, targets: Sequence[Target], now: float) -> None:
+        """Ring legs B, at once or when it is their turn."""
+        call.awaited += len(targets)
         for target in targets:
             if target.delay_s:
                 self._runtime.agenda.at(now + target.delay_s, partial(self._branch_late, call, target))
@@ -309,13 +330,17 @@ class Calls:
         call.branches.append(b)
         self._calls[b] = call
         self._media.add(b)
-        if not call.bypass:
+        if not call.bypass or self._quick.bypass is Bypass.RELAYED:
             a.mate, b.mate = a.mate or b, a
         if call.mute:
             b.route = NOWHERE
-        body = a.body if call.bypass and a.body else self._writer.offer(b)
+        body = self._bypassing(a) if call.bypass and a.body else self._writer.offer(b)
         self._switch.invite(b, body, [*call.hints_b], [("k-cid", self._relay.clean(a.call_id))], now)
         self._show(b, ChannelState.EARLY, now)
+
+    def _bypassing(self, leg: Leg) -> bytes:
+        """What the other phone gets of the media of `leg` where they are to send each other theirs."""
+        return self._writer.relayed(leg.body) if self._quick.bypass is Bypass.RELAYED else leg.body
 
     def _own(self, target: Target) -> Shows:
         """What the trunk shows of a forwarding device that does not keep the caller's id."""
@@ -334,13 +359,16 @@ class Calls:
             span = Span(low=0.0, high=0.0) if " " in call.number else self._rules.unknown_delay
 
         def conclude(then: float) -> None:
+            if not (call.quickcall or call.a.ringing):
+                # the caller has given up meanwhile: nothing is there that a lamp could show
+                return
             if refusal.at_once and self._rules.unknown_lamp is Shown.SHOWN:
                 self._show(call.a, self._while_ringing(), then)
                 if call.quickcall:
                     self._show_again(call.a, then)
             if call.quickcall:
                 self._end(call.a, then, "" if refusal is OWN else NO_ROUTE)
-            elif call.a.ringing:
+            else:
                 self._switch.refuse(call.a, refusal.status, refusal.reason, then)
 
         self._runtime.agenda.at(now + self._runtime.draw(span), conclude)
@@ -424,7 +452,7 @@ class Calls:
             self._show_again(call.a, now)
             self._show(call.a, ChannelState.CONFIRMED, now)
         elif call.bypass and leg.body and call.a.confirmed:
-            self._switch.reinvite(call.a, leg.body, now)
+            self._switch.reinvite(call.a, self._bypassing(leg), now)
 
     def _lose(self, loser: Leg, winner: Leg, now: float) -> None:
         """Stop ringing where nobody was fast enough."""
@@ -439,6 +467,7 @@ class Calls:
         unanswered = event == "unanswered" or leg.status == 0
         self._show_end(leg, now, Cause.UNANSWERED if unanswered else Cause.REJECTED)
         call.refusals.append(0 if unanswered else leg.status)
+        self._send_on(call, leg, now)
         if call.rings_on:
             return
         if call.quickcall:
@@ -451,6 +480,23 @@ class Calls:
         if call.a.ringing:
             self._show_end(call.a, now, cause)
             self._switch.refuse(call.a, status, reason, now)
+
+    def _send_on(self, call: Call, leg: Leg, now: float) -> None:
+        """Ring whom a phone names that answers 3xx, each number once."""
+        if self._rules.redirect is Redirect.REFUSED or leg.status not in (300, 301, 302) or leg.latest is None:
+            return
+        if call.joined is not None or call.a.over:
+            return
+        for contact in elements(leg.latest.all("contact")):
+            number = unquote(user_of(f"<{uri_of(contact)}>"))
+            if number in call.sent_to or number == call.number or len(call.sent_to) >= MOST_REDIRECTIONS:
+                continue
+            call.sent_to.add(number)
+            targets = self._router.route(call.account, leg.party.device, number, now)
+            if isinstance(targets, Refusal):
+                continue
+            self._ring(call, targets, now)
+            return
 
     def _end_all(self, legs: Sequence[Leg], now: float) -> None:
         for leg in legs:

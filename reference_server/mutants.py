@@ -314,6 +314,14 @@ _SEC = (
         "a parent account's token opens the child account, but not its devices",
     ),
     rule_changed(
+        "parents-token-opens-nothing",
+        "tokens.ancestor",
+        "nothing",
+        ("SEC-04",),
+        "cb_simple_authz lets ancestors in",
+        "a token opens its own account alone, whatever is below it",
+    ),
+    rule_changed(
         "other-accounts-device",
         "devices.foreign",
         "accepted",
@@ -332,6 +340,22 @@ _SEC = (
 )
 
 _SIP = (
+    rule_changed(
+        "disabled-stays-registered",
+        "devices.flush_on",
+        ["password", "username", "deleted"],
+        ("SIP-50",),
+        "3.22: only a changed password or username flushes the registration",
+        "a device that was disabled for a while is called as if nothing had been",
+    ),
+    rule_changed(
+        "renamed-stays-registered",
+        "devices.flush_on",
+        ["password", "enabled", "deleted"],
+        ("SIP-23",),
+        "before a2a9770a91: the flush looks for the new name alone",
+        "after a change of username the phone stays registered under the old one",
+    ),
     faulty(
         "challenge-empty",
         Fault(

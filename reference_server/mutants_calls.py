@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from reference_server.faults import Drop, Fault, Kind, Match
+from reference_server.faults import Drop, EditHeader, Fault, Kind, Match
 from reference_server.mutant import faulty, rule_changed
 
 _QUICKCALL = (
@@ -223,6 +223,14 @@ _QUICKCALL = (
         "media goes through the server although bypass was asked for",
     ),
     rule_changed(
+        "bypass-relayed",
+        "quickcall.bypass",
+        "relayed",
+        ("CALL-26",),
+        "a proxy for RTP at the edge, told of every call: the descriptions are the phones' own but for the address",
+        "each phone gets the other's description, and all sound goes through the server nevertheless",
+    ),
+    rule_changed(
         "cid-name-unquoted",
         "quickcall.quoting",
         "raw",
@@ -351,6 +359,42 @@ _CALLS = (
         ("CALL-02", "SIP-21"),
         "NAT at one end",
         "the called side hears nothing",
+    ),
+    rule_changed(
+        "sound-comes-back",
+        "calls.sound",
+        "back_too",
+        ("SIP-32",),
+        "a bridge that is a mixer, too, and forgets to leave the speaker out",
+        "everybody hears himself",
+    ),
+    rule_changed(
+        "ended-twice",
+        "calls.byes",
+        2,
+        ("SIP-35",),
+        "RFC 3261 15.1.1: one BYE",
+        "who is hung up gets a second BYE, outside any dialog",
+    ),
+    faulty(
+        "remote-party-id-of-another",
+        Fault(
+            match=Match(method="INVITE"),
+            actions=(EditHeader(name="Remote-Party-ID", value='"Mallory" <sip:999@example.com>;party=calling'),),
+        ),
+        ("SIP-49",),
+        "caller-id-type of the SIP profile: the header is made from other variables than From",
+        "From is right, and Remote-Party-ID names somebody else",
+    ),
+    faulty(
+        "asserted-identity-of-another",
+        Fault(
+            match=Match(method="INVITE"),
+            actions=(EditHeader(name="P-Asserted-Identity", value='"Mallory" <sip:999@example.com>'),),
+        ),
+        ("SIP-49",),
+        "RFC 3325 9.1; caller-id-type of the SIP profile",
+        "From is right, and P-Asserted-Identity names somebody else",
     ),
 )
 

@@ -354,6 +354,33 @@ _SUBSCRIBE = (
     ),
 )
 
+_DOCUMENTS = (
+    rule_changed(
+        "one-failure-ends-it",
+        "subscribe.ends_on",
+        [*_DEFAULT_ENDS, 500],
+        ("SIP-51",),
+        "RFC 5057 5.1",
+        "a watcher that answers 500 once is told nothing any more",
+    ),
+    rule_changed(
+        "dialog-id-made-up",
+        "presence.dialog_ids",
+        "fresh",
+        ("SIP-48",),
+        "RFC 4235 4.1.1",
+        "each document names the same call by another id",
+    ),
+    rule_changed(
+        "dialog-id-shared",
+        "presence.dialog_ids",
+        "shared",
+        ("SIP-48",),
+        "RFC 4235 4.1.1",
+        "all calls have the same id",
+    ),
+)
+
 _RESET = (
     rule_changed(
         "reset-not-there",
@@ -485,5 +512,5 @@ _RESET = (
     ),
 )
 
-PRESENCE_MUTANTS = (*_PRESENCE_ID, *_CALLS, *_SUBSCRIBE, *_RESET)
+PRESENCE_MUTANTS = (*_PRESENCE_ID, *_CALLS, *_SUBSCRIBE, *_DOCUMENTS, *_RESET)
 """All of them."""

@@ -15,6 +15,7 @@ from phones.sip.index import Message
 from phones.sip.message import Address as Socket
 from reference_server.behaviour_presence import (
     Aftermath,
+    DialogIds,
     Dialogs,
     Entity,
     Followed,
@@ -207,6 +208,9 @@ class Presence:
         shown = None if idle else self._shown(presentity, now)
         if shown is not None and self._rules.sides is Sides.SWAPPED:
             shown = replace(shown, direction=_OTHER_SIDE[shown.direction])
+        if shown is not None and self._rules.dialog_ids is not DialogIds.KEPT:
+            fresh = self._rules.dialog_ids is DialogIds.FRESH
+            shown = replace(shown, call_id=self._relay.call_id() if fresh else "call")
         uri = self._relay.address(presentity)
         if self._rules.entity is Entity.REALM:
             uri = f"sip:{presentity.realm}"

@@ -142,7 +142,7 @@ class Quickcalls:
         peer = Shows(wish.shown, self._rules.leg_a_name)
         local = self._writer.name_address(peer, realm_of(account, device))
         leg = self._calls.outgoing(Side.A, self._shortened(target), peer, local, call_id, MOST_HOPS, now)
-        bypass = wish.bypass and self._rules.bypass is Bypass.HONOURED
+        bypass = wish.bypass and self._rules.bypass is not Bypass.IGNORED
         shows = self.leg_b_shows(account, device, wish)
         call = Call(account, device, wish.number, shows, leg, quickcall=True, bypass=bypass)
         call.early_media = wish.early_media

@@ -14,6 +14,7 @@ from phones.sip.transactions import AckFor, Answer, Incoming, Send, TimedOut, Ti
 from phones.sip.transport import Transport
 from reference_server.api.core import Api
 from reference_server.behaviour import Behaviour
+from reference_server.behaviour_calls import Sound
 from reference_server.call_wire import CallWriter
 from reference_server.callers import Callers
 from reference_server.calls import Calls
@@ -148,6 +149,8 @@ class ReferenceServer:
         if route is not None:
             leg, remote = route
             self._injector.media(SendMedia(data, remote), leg.side, leg.party.numbers, now)
+            if self._runtime.behaviour.calls.sound is Sound.BACK_TOO:
+                self._injector.media(SendMedia(data, source), leg.side, leg.party.numbers, now)
         self._run(now)
 
     def handle_timer(self, now: float) -> None:

@@ -147,6 +147,8 @@ class Switch:
         leg.status, leg.reason = message.status, message.reason
         if 100 < message.status < 300:
             self._read_answer(leg, message)
+        elif 300 <= message.status < 400:
+            leg.latest = message
         self.fire(leg, "1xx" if message.status < 200 else "2xx" if message.status < 300 else "3xx-6xx", now)
         return True
 
@@ -336,7 +338,8 @@ class Switch:
         elif action == "acknowledge again":
             self._acknowledge_again(leg, now)
         elif action == "bye":
-            self._send(leg, self._writer.bye(leg, _bye_cause(leg)), now)
+            for _ in range(self._runtime.behaviour.calls.byes):
+                self._send(leg, self._writer.bye(leg, _bye_cause(leg)), now)
         elif action == "cancel":
             self._send(leg, self._writer.cancel(leg, leg.cause or ORIGINATOR_CANCEL), now)
         elif leg.invite is not None and action in ("ring back", "accept", "reject", "terminate"):

@@ -48,7 +48,8 @@ def command(
     With --flips no mutant has a name: each rule of the reference is set to each other value. What
     survives is equivalent for a reason that is listed, or a promise is missing.
 
-    A SELECTOR is a mutant, a glob of names, a clause that it must break, or a prefix of clauses.
+    A SELECTOR is a mutant, a glob of names, a clause that it must break, or a prefix of clauses;
+    with --flips a glob of CHAPTER.RULE=VALUE. Ctrl-C shows what has been found until then.
     """
     if behaviour is not None:
         trials = [_of_file(behaviour)]
@@ -63,15 +64,21 @@ def command(
 
     console = make_console(stderr=format_ == "json")
     outcomes: list[Outcome] = []
-    for outcome in attempts(trials, virtual=time_ == "virtual", seed=seed, jobs=min(jobs, len(trials))):
-        outcomes.append(outcome)
-        console.print(_line(outcome, len(outcomes), len(trials)))
+    interrupted = False
+    try:
+        for outcome in attempts(trials, virtual=time_ == "virtual", seed=seed, jobs=min(jobs, len(trials))):
+            outcomes.append(outcome)
+            console.print(_line(outcome, len(outcomes), len(trials)))
+    except KeyboardInterrupt:
+        interrupted = True
     outcomes.sort(key=lambda each: trials.index(each.trial))
-    code = _exit_code(outcomes)
+    code = 2 if interrupted else _exit_code(outcomes)
     if format_ == "json":
-        print_document(_document(outcomes, code))
+        print_document(_document(outcomes, code, len(trials), interrupted))
     else:
         _summary(outcomes)
+        if interrupted:
+            click.echo(f"interrupted: {len(trials) - len(outcomes)} of {len(trials)} were not tried")
     return code
 
 
@@ -187,13 +194,14 @@ def _show_list(trials: list[Trial], format_: str) -> int:
     return 0
 
 
-def _document(outcomes: list[Outcome], code: int) -> dict[str, Any]:
+def _document(outcomes: list[Outcome], code: int, total: int, interrupted: bool) -> dict[str, Any]:
     error = next((outcome.error for outcome in outcomes if outcome.error), "")
     failed = {"kind": "harness", "file": None, "line": None, "column": None, "message": error, "hint": ""}
     return document(
         "mutants",
         code,
-        total=len(outcomes),
+        total=total,
+        interrupted=interrupted,
         killed=sum(outcome.fate == "killed" for outcome in outcomes),
         survivors=[outcome.trial.name for outcome in outcomes if outcome.fate == "survived"],
         mutants=[

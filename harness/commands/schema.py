@@ -16,6 +16,7 @@ NAMES = (
     "baseline",
     "run",
     "list",
+    "mutants",
     "report",
     "diff",
     "serve",
@@ -35,9 +36,8 @@ NAMES = (
 @guarded("schema")
 def command(name: str, format_: str) -> int:
     """Print the JSON Schema of a file that ringproof reads (scenario, target, behaviour, baseline) or of a
-    document that it prints (run, list, report, diff, serve, show, phones, watch, bench, inspect, hunt,
-    replay). An editor
-    that knows the scenario schema completes keys and shows mistakes while you type.
+    document that it prints (run, list, mutants, report, diff, serve, show, phones, watch, bench, inspect, hunt,
+    replay). An editor that knows the scenario schema completes keys and shows mistakes while you type.
     """
     click.echo(json.dumps(schema(name), indent=2, ensure_ascii=False))
     return 0

@@ -27,6 +27,7 @@ from harness.output import format_option, guarded
 @click.option("--write-target", type=click.Path(path_type=Path, dir_okay=False), help="a file for run --target")
 @click.option("--print-behaviour", is_flag=True, help="print the behaviour as JSON and exit; edit it for --behaviour")
 @click.option("--until-eof", is_flag=True, hidden=True, help="stop when standard input ends")
+@click.option("--pulse", is_flag=True, hidden=True, help="say on standard output that it runs, all the time")
 @format_option
 @guarded("serve")
 def command(
@@ -45,6 +46,7 @@ def command(
     write_target: Path | None,
     print_behaviour: bool,
     until_eof: bool,
+    pulse: bool,
     format_: str,
 ) -> int:
     """Run the reference server in the foreground: HTTP, HTTPS and SIP over UDP, TCP, TLS,
@@ -73,8 +75,10 @@ def command(
         ready_file=ready_file.resolve() if ready_file else None,
         target_file=write_target.resolve() if write_target else None,
         until_eof=until_eof,
+        pulse=pulse,
     )
-    asyncio.run(serve(options, _announce_json if format_ == "json" else _announce))
+    announce = _announce_json if format_ == "json" else _announce
+    asyncio.run(serve(options, announce if not pulse else lambda document: None))
     return 0
 
 

@@ -486,6 +486,9 @@ class Office:
     def _lit(self, name: str, dialog: Watched, now: float) -> None:
         """A lamp that is lit needs a call, now or a while ago."""
         presentity = dialog.presentity
+        if self._living(name).get(presentity) is not dialog:
+            # the phone has forgotten it, and shows nothing of it
+            return
         lamp = self._lamp(name, presentity)
         if lamp not in (LampState.RINGING, LampState.BUSY) or self.truth.busy(presentity):
             return

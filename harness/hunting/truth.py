@@ -106,7 +106,6 @@ class Truth:
             self._over.append(conversation)
             for each in conversation.lights:
                 self.ended[each] = now
-                self._declared.discard(each)
         return True
 
     def _match(self, phone: str, called: Called) -> Conversation | None:
@@ -126,7 +125,7 @@ class Truth:
         self._touch(lights, now)
 
     def declared(self, presentity: str, now: float) -> None:
-        """Somebody has said by API what its lamps show: that is so until a call of it is over, or a reset."""
+        """Somebody has said by API what its lamps show: nobody can say how long that is so, but for a reset."""
         self._declared.add(presentity)
         self._touch([presentity], now)
 

@@ -51,12 +51,13 @@ class Span:
 
     @property
     def truth(self) -> str:
-        """What to draw above the lamp: what it shows where that is allowed, else the strongest that is; '' unseen."""
+        """What to draw above the lamp: what it shows where that is allowed, else the nearest that is; '' unseen."""
         if self.allowed is None:
             return ""
         if self.lamp in self.allowed:
             return str(self.lamp)
-        return str(max(self.allowed, key=STRENGTH.__getitem__))
+        nearest = min if self.differs and self.less else max
+        return str(nearest(self.allowed, key=STRENGTH.__getitem__))
 
 
 @dataclass(frozen=True, slots=True)

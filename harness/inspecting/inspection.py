@@ -41,7 +41,7 @@ class Unseen:
 
 
 class Domains:
-    """Until when a capture shows anything of a domain. Where it has only one that is its end."""
+    """Until when a capture shows anything of a domain: to its end, unless only others are heard of any more."""
 
     def __init__(self) -> None:
         self._last: dict[str, float] = {}
@@ -54,8 +54,13 @@ class Domains:
 
     def ends(self, end: float) -> Callable[[str], float]:
         """Until when something can be said of a presentity, by its URI."""
-        several = len(self._last) > 1
-        return lambda uri: self._last.get(_domain(uri), end) if several else end
+        newest = max(self._last.values(), default=end)
+
+        def until(uri: str) -> float:
+            last = self._last.get(_domain(uri), newest)
+            return end if last >= newest else last
+
+        return until
 
 
 def _domain(uri: str) -> str:

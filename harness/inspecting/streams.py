@@ -32,6 +32,8 @@ _FIN, _SYN, _RST = 1, 2, 4
 _METHODS = b"INVITE|ACK|BYE|CANCEL|OPTIONS|REGISTER|SUBSCRIBE|NOTIFY|PUBLISH|INFO|UPDATE|PRACK|MESSAGE|REFER"
 START = re.compile(rb"(?:SIP/2\.0 [1-6]\d\d [^\r\n]*|(?:%b) [A-Za-z]{1,9}:[^\r\n ]+ SIP/2\.0)\r\n" % _METHODS)
 """A start line in a stream. Methods by name: where one begins cannot be told otherwise."""
+_FRAMED = re.compile(rb"[\x81\x82](?:[\0-\x7d]|\x7e..|\x7f.{8})\Z", re.DOTALL)
+"""What stands before a message in a WebSocket, on the side that does not mask it (RFC 6455 5.2)."""
 
 Place = tuple[int, float]
 """Number of a frame and its time."""
@@ -79,7 +81,7 @@ class Streams:
 class _Stream:
     """One direction of one connection."""
 
-    __slots__ = ("_framer", "_gap_t", "_next", "_tail", "_waiting", "_warn")
+    __slots__ = ("_framer", "_gap_t", "_next", "_tail", "_waiting", "_warn", "_web")
 
     def __init__(self, sequence: int, warn: Warn) -> None:
         self._next = sequence & 0xFFFFFFFF
@@ -88,6 +90,7 @@ class _Stream:
         self._tail = b""
         self._waiting: dict[int, Found] = {}
         self._gap_t = 0.0
+        self._web = False
 
     def take(self, sequence: int, data: bytes, place: Place) -> Iterator[Found]:
         """A segment, in whatever order."""
@@ -142,6 +145,8 @@ class _Stream:
     def _deliver(self, data: bytes, place: Place) -> Iterator[Found]:
         """Octets in order."""
         self._next = self._next + len(data) & 0xFFFFFFFF
+        if self._web:
+            return
         if self._framer is None:
             data = self._begin(data)
             if not data:
@@ -163,6 +168,10 @@ class _Stream:
         found = START.search(looked)
         if found is None:
             self._tail = looked[-_TAIL:]
+            return b""
+        if _FRAMED.search(looked, 0, found.start()):
+            self._warn("a WebSocket, which is not read")
+            self._web = True
             return b""
         self._tail, self._framer = b"", Framer()
         return looked[found.start() :]

@@ -161,6 +161,16 @@ def test_documents_of_list(cli: CommandLine, tmp_path: Path) -> None:
     valid("list", cli("list", "NOPE", "--format", "json"))
 
 
+def test_documents_of_mutants(cli: CommandLine) -> None:
+    tried = valid("mutants", cli("mutants", "SYNC-09", "--format", "json"))
+    assert (tried["killed"], tried["total"], tried["interrupted"], tried["survivors"]) == (2, 2, False, [])
+    flips = valid("mutants", cli("mutants", "--flips", "reset.flag=*", "--jobs", "1", "--format", "json"))
+    assert [each["verdict"] for each in flips["mutants"]] == ["equivalent"]
+    listed = valid("mutants", cli("mutants", "SYNC-09", "--list", "--format", "json"))
+    assert [each["name"] for each in listed["mutants"]] == [each["name"] for each in tried["mutants"]]
+    valid("mutants", cli("mutants", "nobody", "--format", "json"))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_schemas_are_printed(cli: CommandLine, tmp_path: Path, name: str) -> None:
     done = cli("schema", name)

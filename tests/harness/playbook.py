@@ -12,6 +12,9 @@ from phones.sip.message import request, response
 NEW, OLD = "127.0.0.1:5001", "127.0.0.1:5000"
 """Contacts of a phone: now, and before it moved."""
 
+SERVER = "127.0.0.1:4000"
+"""Where a server sends sound from."""
+
 DESK = "sip:desk@r"
 """Whom a watcher watches, if nothing else is said."""
 
@@ -44,12 +47,19 @@ def answer(status: int) -> bytes:
 
 
 def lamp_notify(
-    state: str, number: int, *, call_id: str = "sub-1", version: int | None = None, over: str = "", of: str = DESK
+    state: str,
+    number: int,
+    *,
+    call_id: str = "sub-1",
+    version: int | None = None,
+    over: str = "",
+    of: str = DESK,
+    dialog: str = "d",
 ) -> bytes:
     """The NOTIFY number `number` of a subscription to `dialog`, full state; `over` is why the subscription ends."""
-    dialog = f'<dialog id="d" call-id="c"><state>{_DIALOGS[state]}</state></dialog>'
+    shown = f'<dialog id="{dialog}" call-id="c"><state>{_DIALOGS[state]}</state></dialog>'
     said = f'version="{number if version is None else version}" state="full" entity="{of}"'
-    body = f'<?xml version="1.0"?><dialog-info xmlns="urn:ietf:params:xml:ns:dialog-info" {said}>{dialog}</dialog-info>'
+    body = f'<?xml version="1.0"?><dialog-info xmlns="urn:ietf:params:xml:ns:dialog-info" {said}>{shown}</dialog-info>'
     headers = [each for each in _common("NOTIFY", call_id) if each[0] != "CSeq"] + [
         ("CSeq", f"{number} NOTIFY"),
         ("Event", "dialog"),
@@ -457,14 +467,20 @@ class Play:
         self._write("call", phone=phone, call_id=call_id, way="in", **said)
         return self
 
-    def media(self, data: bytes, *, phone: str = "lobby", direction: str = "in") -> int:
-        """A datagram at the RTP address of a phone."""
-        return self._write("media", data, phone=phone, direction=direction, local=NEW, remote="r", at=0)
+    def media(self, data: bytes, *, phone: str = "lobby", direction: str = "in", remote: str = SERVER) -> int:
+        """A datagram at the RTP address of a phone, which is NEW whoever it is."""
+        return self._write("media", data, phone=phone, direction=direction, local=NEW, remote=remote, at=0)
 
-    def hears(self, hertz: int, packets: int = 20, *, phone: str = "lobby") -> Play:
+    def hears(self, hertz: int, packets: int = 20, *, phone: str = "lobby", remote: str = SERVER) -> Play:
         """So many packets of a tone, 20 ms apart."""
         for number in range(packets):
-            self.wait(0.02).media(sound(hertz, number), phone=phone)
+            self.wait(0.02).media(sound(hertz, number), phone=phone, remote=remote)
+        return self
+
+    def says(self, packets: int = 20, *, phone: str = "lobby") -> Play:
+        """A phone sends so many packets of its tone, 20 ms apart."""
+        for number in range(packets):
+            self.wait(0.02).media(sound(TONES[phone], number), phone=phone, direction="out")
         return self
 
     def end(self, kind: str = "", message: str = "") -> Play:

@@ -1,9 +1,13 @@
 """What phones do with calls, whom they hear, and what passes before what, against what was claimed."""
 
+from typing import Any
+
 import pytest
 
 from harness.verdicts import Verdict
-from tests.harness.playbook import TONES, Play, answer, in_call, invite, notify, sound
+from phones.sip import sdp
+from phones.sip.message import request
+from tests.harness.playbook import NEW, SERVER, TONES, Play, answer, in_call, invite, notify, sound
 
 PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
 
@@ -19,6 +23,16 @@ def state(wanted: str, **spec: str) -> Play:
 def test_a_phone_gets_there(wanted: str) -> None:
     state(wanted).wait(0.1).call(wanted).end().rests()
     Play().call(wanted).stimulus().claim("1", "state", state=wanted).end().rests()
+
+
+def test_a_state_that_is_over_was_there_if_the_last_step_brought_it() -> None:
+    passed = Play().stimulus().call("ringing").call("talking").call("ended", reason="hung up by the peer")
+    passed.claim("1", "state", state="ringing").end().rests()
+    for play in (
+        Play().call("ringing").call("ended", reason="hung up by the peer").stimulus(),
+        Play().stimulus().call("ringing").call("ended", reason="hung up by the peer").step(stimulus=False),
+    ):
+        assert play.claim("1", "state", state="ringing").wait(3).expired().end().verdict is FAIL
 
 
 def test_a_phone_is_idle_when_the_call_that_it_had_is_over() -> None:
@@ -173,6 +187,91 @@ def test_a_packet_whose_bytes_are_lost_ends_what_can_be_said() -> None:
     assert play.verdict is PASS
     play.events[first] = (play.events[first][0], b"")
     assert play.verdict is INCONCLUSIVE
+
+
+# --- PHONE hears only PHONE ----------------------------------------------------------------------------------------
+
+
+def alone(**spec: Any) -> Play:
+    return Play().control(phone="lobby").stimulus().claim("1", "hear", closes=True, **spec)
+
+
+def closed(play: Play) -> Play:
+    return play.fence(phone="lobby").wait(1).closed().end()
+
+
+def test_a_phone_hears_another_and_nobody_else() -> None:
+    closed(alone().says(5).hears(TONES["desk"], 5)).rests()
+    noise = alone().says().hears(TONES["desk"], 4)
+    noise.media(b"\x80\x0d" + bytes(11))  # comfort noise (RFC 3389)
+    closed(noise.hears(TONES["desk"], 1)).rests()
+    assert alone().says().hears(TONES["desk"]).end().verdict is INCONCLUSIVE
+
+
+@pytest.mark.parametrize(("whose", "why"), [("lobby", "it hears itself, too"), ("watcher", "it hears watcher, too")])
+def test_one_packet_of_itself_or_of_a_third_is_too_many(whose: str, why: str) -> None:
+    for play in (
+        alone().says().hears(TONES[whose], 1).hears(TONES["desk"]),
+        alone().says().hears(TONES["desk"]).hears(TONES[whose], 1),
+        alone().says().hears(TONES["desk"]).wait(3).hears(TONES[whose], 1),
+    ):
+        verdict = closed(play).judged()
+        assert (verdict.verdict, verdict.why) == (FAIL, why)
+    late = alone().says().hears(TONES["desk"]).fence(phone="lobby").wait(1).closed().hears(TONES[whose], 1).end()
+    assert late.verdict is FAIL
+    after = alone().says().hears(TONES["desk"]).fence(phone="lobby").wait(1).closed().stimulus()
+    assert after.hears(TONES[whose], 1).end().verdict is PASS
+
+
+def test_who_says_nothing_cannot_hear_itself() -> None:
+    verdict = alone().says(4).hears(TONES["desk"]).wait(3).expired().end().judged()
+    assert (verdict.verdict, verdict.why) == (INCONCLUSIVE, "it has said nothing itself that could have come back")
+    assert verdict.expected == "lobby hears only desk (400 Hz) within 2 s"
+    before = Play().control(phone="lobby").says().stimulus().claim("1", "hear", closes=True).hears(TONES["desk"])
+    assert closed(before).verdict is INCONCLUSIVE
+
+
+def test_silence_is_no_proof_that_there_is_no_echo() -> None:
+    verdict = alone().says().hears(TONES["desk"], 4).wait(3).expired().end().judged()
+    assert (verdict.verdict, verdict.why) == (FAIL, "nothing is heard")
+
+
+# --- directly, relayed ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("way", "remote", "verdict"),
+    [("directly", NEW, PASS), ("directly", SERVER, FAIL), ("relayed", SERVER, PASS), ("relayed", NEW, FAIL)],
+)
+def test_from_whose_address_it_comes(way: str, remote: str, verdict: Verdict) -> None:
+    play = Play().stimulus().says(phone="desk").claim("1", "hear", way=way)
+    play.hears(TONES["desk"], 5, remote=remote)
+    judged = play.wait(3).expired().end().judged()
+    assert judged.verdict is verdict
+    if verdict is FAIL:
+        assert judged.expected == f"lobby hears desk (400 Hz) {way} within 2 s"
+        assert judged.why == f"it hears desk from {remote}"
+        assert judged.actual == f"lobby received 0 packets of desk's tone, and 5 packets of desk from {remote}"
+
+
+@pytest.mark.parametrize(("host", "verdict"), [("203.0.113.7", PASS), ("203.0.113.8", FAIL)])
+def test_behind_a_translation_it_comes_from_where_the_phone_says_that_it_is(host: str, verdict: Verdict) -> None:
+    body = sdp.offer("203.0.113.7", 4000, session_id=1)
+    headers = [("Call-ID", "c"), ("CSeq", "1 INVITE"), ("From", "<sip:desk@r>;tag=1"), ("To", "<sip:lobby@r>")]
+    play = Play().stimulus()
+    play.message(request("INVITE", "sip:lobby@r", headers, body), phone="desk", direction="out")
+    play.says(phone="desk").claim("1", "hear", way="directly").hears(TONES["desk"], remote=f"{host}:9999")
+    assert play.wait(3).expired().end().verdict is verdict
+
+
+def test_who_is_on_the_machine_of_the_server_is_known_by_the_port() -> None:
+    host, _, port = NEW.rpartition(":")
+    body = sdp.offer(host, int(port), session_id=1)
+    headers = [("Call-ID", "c"), ("CSeq", "1 INVITE"), ("From", "<sip:desk@r>;tag=1"), ("To", "<sip:lobby@r>")]
+    play = Play().stimulus()
+    play.message(request("INVITE", "sip:lobby@r", headers, body), phone="desk", direction="out")
+    play.says(phone="desk").claim("1", "hear", way="directly").hears(TONES["desk"], remote=f"{host}:9999")
+    assert play.wait(3).expired().end().verdict is FAIL
 
 
 # --- order ---------------------------------------------------------------------------------------------------------

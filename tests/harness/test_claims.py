@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from harness.verdicts import Verdict
-from tests.harness.playbook import OLD, Play, answer, invite, notify
+from tests.harness.playbook import OLD, Play, answer, invite, lamp_notify, notify
 
 PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
 
@@ -161,6 +161,30 @@ def test_values_that_must_differ() -> None:
     play.message(notify(call_id="a"))
     verdict = play.fence().wait(1).closed().end().judged()
     assert (verdict.verdict, verdict.why) == (FAIL, "two came with the same Call-ID 'a'")
+
+
+@pytest.mark.parametrize(
+    ("ids", "why"),
+    [
+        (("a", "a", "a"), ""),
+        (("a", "b"), "dialogs was 'a', then 'b'"),
+        (("a", "a", "b"), "dialogs was 'a', then 'b'"),
+        ((None, None), "dialogs was absent, then absent"),
+        (("a", None), "dialogs was 'a', then absent"),
+    ],
+)
+def test_values_that_must_be_the_same(ids: tuple[str | None, ...], why: str) -> None:
+    play = Play().control().stimulus().exactly(len(ids), same="dialogs", where={})
+    for number, each in enumerate(ids):
+        play.message(lamp_notify("busy", number, dialog=each) if each else notify("dialog"))
+    verdict = play.fence().wait(1).closed().end().judged()
+    assert (verdict.verdict, verdict.why) == (FAIL if why else PASS, why)
+
+
+def test_the_same_wants_two_at_least() -> None:
+    play = Play().stimulus().claim("1", least=2, same="Call-ID")
+    play.message(notify(call_id="a"))
+    assert play.wait(3).expired().end().judged().why == "only 1 came"
 
 
 # --- never, exactly, at most: nothing more arrives -----------------------------------------------------------------

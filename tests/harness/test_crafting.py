@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from harness.crafted import Sending
 from harness.crafting import craft
 from harness.errors import HarnessError
-from harness.steps import Sending
 from phones.sip.index import Message
 
 

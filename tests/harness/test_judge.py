@@ -155,6 +155,13 @@ def test_tls_that_nobody_spoke_is_not_proved() -> None:
     assert met(https()).end().verdict is INCONCLUSIVE
 
 
+@pytest.mark.parametrize(("standing", "tls"), [("kept", INCONCLUSIVE), ("broken", PASS), ("absent", PASS)])
+def test_a_wrong_reply_casts_no_doubt_on_tls_where_it_is_known(standing: str, tls: Verdict) -> None:
+    play = Play(encrypted=True, over="https", tls_clause=True, standing=standing).claim("1", "reply", status=[204])
+    [_, verdict] = play.request().reply(tls=TLS).end().judged().clauses
+    assert verdict.verdict is tls
+
+
 @pytest.mark.parametrize("role", ["stimulus", "setup", "control", "fence", "cleanup"])
 def test_https_dead_and_http_alive_is_the_tls_clauses_failure(role: str) -> None:
     verdict = https().request(role).failure("tls", alive=("http",), role=role).end("target", "no TLS").judged()

@@ -217,6 +217,17 @@ WRONG: list[tuple[str, str, tuple[int, int], str, str]] = [
         "a count cannot stand inside `parallel`",
         "put it behind",
     ),
+    (
+        "rounds in parallel",
+        HEAD + "  - parallel:\n      - {repeat: 2, steps: [{wait: 1}]}\n",
+        (8, 9),
+        "`repeat` cannot stand inside `parallel`",
+        "",
+    ),
+    ("one round", HEAD + "  - {repeat: 1, steps: [{wait: 1}]}\n", (7, 14), "greater than or equal to 2", ""),
+    ("rounds of nothing", HEAD + "  - {repeat: 2, steps: []}\n", (7, 24), "at least 1 item", ""),
+    ("rounds that need", HEAD + "  - {repeat: 2, needs: patch, steps: [{wait: 1}]}\n", (7, 5), "steps inside", ""),
+    ("a typo in a round", HEAD + "  - {repeat: 2, steps: [{register: desc}]}\n", (7, 25), "unknown phone", "'desk'"),
 ]
 
 
@@ -286,6 +297,23 @@ def test_steps_have_numbers_lines_and_texts(tmp_path: Path) -> None:
         ("3.1", 10, "wait 1"),
         ("3.2", 11, "Patience"),
         ("4", 13, "expect desk receives NOTIFY exactly 2"),
+    ]
+
+
+def test_rounds_are_steps_one_after_the_other(tmp_path: Path) -> None:
+    text = HEAD + REGISTERED + "  - repeat: 2\n    steps:\n      - wait: 1\n      - parallel:\n          - wait: 2\n"
+    text += "      - repeat: 2\n        steps: [expect: desk receives NOTIFY]\n"
+    [case] = cases(tmp_path, text)
+    assert [(at.number, at.position.line, at.text) for at in case.steps[2:]] == [
+        found
+        for turn in (1, 2)
+        for found in (
+            (f"3-{turn}-1", 11, "wait 1"),
+            (f"3-{turn}-2", 12, "parallel …"),
+            (f"3-{turn}-2.1", 13, "wait 2"),
+            (f"3-{turn}-3-1-1", 15, "expect desk receives NOTIFY"),
+            (f"3-{turn}-3-2-1", 15, "expect desk receives NOTIFY"),
+        )
     ]
 
 

@@ -549,6 +549,30 @@ def test_which_contact_rings(rule: str, ports: list[int]) -> None:
     assert [phone.port for phone in (old, new) if phone.invites] == ports
 
 
+@pytest.mark.parametrize(("rule", "own"), [("across", []), ("back_too", [b"from a"])])
+def test_where_sound_goes(rule: str, own: list[bytes]) -> None:
+    bench = Bench(changed(calls__sound=rule))
+    a, b = office(bench)
+    a.call("1002")
+    bench.run(0.5)
+    a.say(b"from a")
+    assert (a.heard, b.heard) == (own, [b"from a"])
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_how_often_the_end_is_told(count: int) -> None:
+    bench = Bench(changed(calls__byes=count))
+    a, b = office(bench)
+    call = a.call("1002")
+    bench.run(0.5)
+    a.hang_up(call)
+    bench.run(0.5)
+    assert len(b.requests("BYE")) == len({each.branch for each in b.requests("BYE")}) == count
+    assert len({each.cseq for each in b.requests("BYE")}) == count
+    assert a.requests("BYE") == []
+    assert forgotten(bench)
+
+
 @pytest.mark.parametrize("progress", [180, 183])
 def test_progress(progress: int) -> None:
     bench = Bench(changed(calls__progress=progress))

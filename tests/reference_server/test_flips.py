@@ -33,6 +33,19 @@ def test_every_value_of_an_enum_is_tried() -> None:
     assert {"calls.progress=180", "reset.completion=never", "registrar.default_expires=none"} <= FLIPPED.keys()
 
 
+def test_no_rule_is_left_out() -> None:
+    rules = {f"{chapter}.{name}" for chapter, value in Behaviour() if chapter != "faults" for name in dict(value)}
+    assert {name.partition("=")[0] for name in FLIPPED} == rules
+
+
+def test_members_are_put_in_and_left_out_and_neighbours_changed() -> None:
+    carriers = {name.partition("=")[2] for name in FLIPPED if name.startswith("tokens.carriers=")}
+    assert carriers == {"header", "parameter", "header+parameter+authorization"}
+    orders = {name.partition("=")[2] for name in FLIPPED if name.startswith("reset.order=")}
+    assert {"presence+dialog", "presence+message-summary+dialog", "message-summary+dialog+presence"} <= orders
+    assert {"sync.users=v1", "sync.users=v2", "api.users=v2"} <= FLIPPED.keys()
+
+
 def test_samples_and_reasons_are_about_rules_that_there_are() -> None:
     rules = {f"{chapter}.{name}" for chapter, value in Behaviour() if chapter != "faults" for name in dict(value)}
     assert SAMPLES.keys() <= rules

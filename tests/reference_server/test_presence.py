@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from phones.sip.dialog_info import parse_dialog_info
 from reference_server.registrations import Aor
 from reference_server.states import Cause, ChannelState
 from tests.reference_server.playbook import changed, notifies
@@ -133,6 +134,17 @@ def test_a_reset_lets_no_report_overtake_another() -> None:
         scene.run(0.011)
         scene.leg().go(EARLY, run=0.004).go(CONFIRMED)
         assert [state for state in watcher.news() if state != "terminated"] == ["early", "confirmed"]
+
+
+@pytest.mark.parametrize(("rule", "distinct"), [("kept", [1, 1, 2]), ("fresh", [2, 2, 4]), ("shared", [1, 1, 1])])
+def test_ids_of_calls(rule: str, distinct: list[int]) -> None:
+    scene = scene_with(presence__dialog_ids=rule)
+    watcher = scene.watching()
+    for call in ("call-1", "call-2"):
+        scene.leg(call_id=call).go(EARLY).go(CONFIRMED).go(TERMINATED)
+    ids = [parse_dialog_info(each.body).dialogs[0].id for each in watcher.notifies]
+    assert len(ids) == 6
+    assert [len(set(each)) for each in (ids[:2], ids[3:5], [*ids[:2], *ids[3:5]])] == distinct
 
 
 def test_message_summary_has_nothing_to_do_with_calls() -> None:

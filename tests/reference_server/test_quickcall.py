@@ -444,6 +444,15 @@ def test_whose_media_they_are_given(query: str, rules: dict[str, str], own: bool
     assert forgotten(bench)
 
 
+def test_descriptions_may_be_the_phones_own_and_lead_to_the_server_all_the_same() -> None:
+    bench, a, b = called(query="?media=bypass", quickcall__bypass="relayed")
+    bench.run(0.5)
+    assert len(a.invites) == 2
+    assert all(media_of(each) == MEDIA and b"o=ringproof" in each.body for each in (b.invites[0], a.invites[-1]))
+    a.say(b"from a")
+    assert (a.heard, b.heard) == ([], [b"from a"])
+
+
 @pytest.mark.parametrize(("side", "rule"), [(0, "a_hangs_up"), (1, "b_hangs_up")])
 def test_the_other_leg_may_be_left(side: int, rule: str) -> None:
     bench, *phones = called(**{f"quickcall__{rule}": "left"})

@@ -17,7 +17,7 @@ from phones.sip.digest import Credentials
 from phones.sip.index import Message
 from phones.sip.message import Address
 from reference_server.behaviour import Behaviour
-from tests.reference_server.calling import callflow
+from reference_server.seed import SeedDevice
 from tests.reference_server.playbook import DOCUMENTED, SERVER, Bench, changed
 
 ALGORITHMS = ["SHA-512-256", "SHA-256", "MD5"]
@@ -28,8 +28,7 @@ WAYS: list[By] = ["INVITE", "UPDATE"]
 class Handset:
     """One of our phones at an address of a bench."""
 
-    def __init__(self, bench: Bench, index: int, port: int, policy: CallPolicy) -> None:
-        device = bench.server.seed.devices[index]
+    def __init__(self, bench: Bench, device: SeedDevice, port: int, policy: CallPolicy) -> None:
         self.bench = bench
         self.address: Address = ("127.0.0.1", port)
         self.media: Address = ("127.0.0.1", port + 10_000)
@@ -83,33 +82,39 @@ class Handset:
 
 
 class Office:
-    """A server and two of our phones, 1001 and 1002, which are registered."""
+    """A server and three of our phones, 1001 to 1003, which are registered."""
 
     def __init__(self, behaviour: Behaviour, policy: CallPolicy = ANSWERS) -> None:
         self.bench = Bench(behaviour)
-        for index, number in enumerate(("1001", "1002")):
-            callflow(self.bench, number, index)
-        self.desk = Handset(self.bench, 0, 6000, policy)
-        self.other = Handset(self.bench, 1, 7000, policy)
-        for handset in (self.desk, self.other):
+        made = self.bench.api("PUT", "/devices", {"name": "Third", "sip": {"username": "third", "password": "third"}})
+        third = SeedDevice(made.data["id"], "third", "third", "1003")
+        devices = [*self.bench.server.seed.devices, third]
+        for device, number in zip(devices, ("1001", "1002", "1003"), strict=True):
+            flow = {"module": "device", "data": {"id": device.id}}
+            assert self.bench.api("PUT", "/callflows", {"numbers": [number], "flow": flow}).status == 201
+        ports = (6000, 7000, 8000)
+        pairs = zip(devices, ports, strict=True)
+        self.desk, self.other, self.third = (Handset(self.bench, device, port, policy) for device, port in pairs)
+        self.all = (self.desk, self.other, self.third)
+        for handset in self.all:
             handset.phone.register(self.bench.now)
             handset.settle()
         self.run(1.0)
-        assert [handset.states for handset in (self.desk, self.other)] == [["registered"], ["registered"]]
+        assert [handset.states for handset in self.all] == [["registered"]] * 3
 
     def run(self, seconds: float) -> None:
         end = self.bench.now + seconds
         while True:
             deadlines = [
                 self.bench.server.next_deadline(),
-                *(each.phone.next_deadline() for each in (self.desk, self.other)),
+                *(each.phone.next_deadline() for each in self.all),
             ]
             deadline = min((each for each in deadlines if each is not None), default=end)
             if deadline > end:
                 break
             self.bench.now = max(self.bench.now, deadline)
             self.bench.run(0.0)
-            for handset in (self.desk, self.other):
+            for handset in self.all:
                 handset.phone.handle_timer(self.bench.now)
                 handset.settle()
             self.bench.collect()
@@ -352,3 +357,44 @@ def test_an_update_while_it_rings_has_to_wait() -> None:
     office.run(1.0)
     last = desk.heard[-1]
     assert (last.status, last.method, 0 <= int(last.get("retry-after") or -1) <= 10) == (500, "UPDATE", True)
+
+
+# --- calls that are sent on ---
+
+
+def sent_on(behaviour: Behaviour, *to: str, third: CallPolicy = ANSWERS) -> Office:
+    """The desk has called the other one, which has sent the call on to numbers."""
+    office = Office(behaviour)
+    realm = office.bench.server.seed.realm
+    office.other.phone.calls.policy = CallPolicy("redirect", to=tuple(f"sip:{number}@{realm}" for number in to))
+    office.third.phone.calls.policy = third
+    office.desk.phone.calls.place(f"sip:1002@{realm}", None, office.bench.now)
+    office.desk.settle()
+    office.run(3.0)
+    assert office.other.states[1:] == ["ended"]
+    return office
+
+
+@pytest.mark.parametrize("to", [["1003"], ["1999", "1003"], ["1002", "1003"]])
+def test_a_call_that_is_sent_on_is_taken_there(to: list[str]) -> None:
+    office = sent_on(behaviour(calls__redirect="followed"), *to)
+    assert office.desk.states[-1] == office.third.states[-1] == "talking"
+    before = len(office.bench.media)
+    office.do(office.third, lambda now: office.third.phone.calls.talk(2, now))
+    assert [media.remote for _, media in office.bench.media[before:]] == [office.desk.media] * 2
+    office.do(office.desk, office.desk.phone.calls.hang_up)
+    assert office.third.states[-1] == "ended"
+    assert office.is_over()
+
+
+def test_two_that_send_a_call_to_each_other() -> None:
+    back = CallPolicy("redirect", to=("sip:1002@x",))
+    office = sent_on(behaviour(calls__redirect="followed"), "1003", third=back)
+    assert (office.desk.states[-1], office.third.states[-1]) == ("ended", "ended")
+    assert office.is_over()
+
+
+def test_kazoo_as_it_is_played_does_not_follow() -> None:
+    office = sent_on(DOCUMENTED, "1003")
+    assert (office.desk.states[-1], office.third.states) == ("ended", ["registered"])
+    assert office.desk.answers("INVITE")[-1] == 480

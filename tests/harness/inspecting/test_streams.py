@@ -105,6 +105,13 @@ def test_a_message_that_makes_no_sense_costs_no_other_one() -> None:
     assert (found, len(warned)) == ([1, 3], 1)
 
 
+def test_a_websocket_is_said_to_be_left_out() -> None:
+    frames = b"".join(b"\x81\x7e" + len(each).to_bytes(2, "big") + each for each in MESSAGES)
+    found, warned = cseqs([syn(), tcp(A, B, 1000, frames[:300]), tcp(A, B, 1300, frames[300:])])
+    assert found == []
+    assert warned == ["TCP from 192.0.2.7 40000 to 192.0.2.8 5060: a WebSocket, which is not read"]
+
+
 def test_other_streams_cost_nothing_and_ports_may_be_used_again() -> None:
     http = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n" * 50
     packets = [syn(), tcp(A, B, 1000, http), tcp(A, B, 1000 + len(http), b"", 0x11)]
