@@ -67,7 +67,7 @@ class Keys:
     __slots__ = ("_held",)
 
     def __init__(self) -> None:
-        self._held: list[_Key] = []
+        self._held: tuple[_Key, ...] = ()
 
     def take(self, header: str, challenge: Challenge) -> None:
         """Answer `challenge` from now on, in `header`. The count of a nonce goes on."""
@@ -76,11 +76,11 @@ class Keys:
                 key.count = key.count if key.challenge.nonce == challenge.nonce else 0
                 key.challenge = challenge
                 return
-        self._held = [*self._held[-2 * _MOST_REALMS + 1 :], _Key(header, challenge)]
+        self._held = (*self._held[-2 * _MOST_REALMS + 1 :], _Key(header, challenge))
 
     def drop(self) -> None:
         """Answer nobody any more."""
-        self._held = []
+        self._held = ()
 
     def renew(self, nonce: str) -> None:
         """Use `nonce` from now on, where there is one realm that may have said so (RFC 7616 3.5)."""
@@ -118,14 +118,15 @@ class Negotiation:
         self._identity = identity
         self._token = token
         self._keys = keys
-        self._shown: frozenset[str] = frozenset()
-        self._answered: frozenset[tuple[int, str]] = frozenset()
+        # tuples, which are nothing where they are empty: phones idle in great numbers
+        self._shown: tuple[str, ...] = ()
+        self._answered: tuple[tuple[int, str], ...] = ()
         self._attempts = 0
 
     def restart(self) -> None:
         """A new wish: count its tries from the start."""
         self._attempts = 0
-        self._answered = frozenset()
+        self._answered = ()
 
     def judge_challenge(self, message: Message) -> Literal["again", "refused", "rejected"]:
         """Whether a 401 or 407 is to be answered.
@@ -140,12 +141,12 @@ class Negotiation:
         asked = {(message.status, challenge.realm) for challenge in challenges if not challenge.stale}
         # Kazoo says no with the nonce that it has just been shown
         same = any(challenge.nonce in self._shown and not challenge.stale for challenge in challenges)
-        again = same or bool(asked & self._answered)
+        again = same or not asked.isdisjoint(self._answered)
         self._keys = self._keys or Keys()
         if again or self._attempts > _MAX_ATTEMPTS:
             self._keys.drop()
             return "refused"
-        self._answered |= {(message.status, challenge.realm) for challenge in challenges}
+        self._answered += tuple((message.status, challenge.realm) for challenge in challenges)
         for challenge in challenges:
             self._keys.take(_AUTHORIZATION if message.status == 401 else "Proxy-Authorization", challenge)
         return "again"
@@ -157,7 +158,8 @@ class Negotiation:
         return None if wanted is None or wanted <= asked or self._attempts > _MAX_ATTEMPTS else wanted
 
     def accepted(self, message: Message) -> None:
-        """Take from a 2xx the nonce that its sender wants to see next (RFC 3261 20.6)."""
+        """A 2xx came: forget the tries, and take the nonce that its sender wants to see next (RFC 3261 20.6)."""
+        self._shown, self._answered = (), ()
         found = _NEXT_NONCE.search(message.get("authentication-info") or "")
         if found is not None and self._keys is not None:
             self._keys.renew(found[1])
@@ -167,5 +169,5 @@ class Negotiation:
         if self._keys is None:
             return []
         made = self._keys.answers(self._identity, method, uri, body, self._token)
-        self._shown = frozenset(credentials.nonce for _, credentials in made)
+        self._shown = tuple(credentials.nonce for _, credentials in made)
         return [(header, str(credentials)) for header, credentials in made]

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 
 from harness.inspecting.laws import Broken
 from harness.inspecting.subscriptions import SENT_AGAIN_S, Notice, Watch
-from harness.inspecting.truth import ANYTHING, STRENGTH, States, Tie, Truth, strongest
+from harness.inspecting.truth import STRENGTH, States, Tie, Truth, strongest
 from phones.sip.lamp import LampState
+from reference_server.lamp_documents import IDLE
 
 LEAST_SETTLE_S = 1.5
 """What a NOTIFY may take at least before its absence means something: Kazoo says the end of a call a second late."""
 _TIMES_THE_LAG = 2
+
 MOST_FRAMES = 20
 """NOTIFYs that are named for one desync."""
 
@@ -33,6 +35,8 @@ class Span:
     notice: Notice
     allowed: States | None
     ties: tuple[Tie, ...]
+    is_open: bool = False
+    """Whether a change of a call is on its way, so that nobody knows what is true."""
 
     @property
     def lamp(self) -> LampState:
@@ -62,8 +66,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """A stretch in which lamp and truth differ. `mended`: a NOTIFY ended it. `missing`: CSeq numbers of NOTIFYs that
-    the watcher was sent in it and that the capture lacks."""
+    """A stretch in which lamp and truth differ. `mended`: a NOTIFY put it right.
+
+    `missing`: CSeq numbers of NOTIFYs that the watcher was sent in it and that the capture lacks.
+    """
 
     watch: Watch
     start: float
@@ -105,7 +111,8 @@ def spans(watch: Watch, truth: Truth, end: float) -> list[Span]:
         active = [tie for tie in active if tie.ended_t is None or tie.ended_t > start]
         seen = bool(ties) and visible and _subscribed(watch, start)
         allowed = strongest((tie.allowed(start) for tie in active), watch.package) if seen else None
-        found.append(Span(start, until, notices[showing], allowed, tuple(active)))
+        is_open = any(tie.is_open(start) for tie in active)
+        found.append(Span(start, until, notices[showing], allowed, tuple(active), is_open))
     return found
 
 
@@ -122,27 +129,32 @@ def _subscribed(watch: Watch, t: float) -> bool:
 
 
 def disagreements(watch: Watch, life: Sequence[Span]) -> list[Disagreement]:
-    """Where the lamp differs from what is allowed."""
+    """Where the lamp differs from what is allowed; another truth that it differs from, too, is another one."""
     found: list[Disagreement] = []
     first: Span | None = None
     last: Span | None = None
+    common: States = frozenset()
     for span in life:
-        if span.differs:
-            first = first or span
-            last = span
-        elif first is not None and last is not None:
-            if span.allowed == ANYTHING and span.notice is last.notice:
-                # a message on its way: what comes after it tells
+        if first is not None and last is not None:
+            if span.is_open and span.notice is last.notice:
+                # what comes after it tells
+                continue
+            if span.differs and span.allowed is not None and common & span.allowed:
+                common &= span.allowed
+                last = span
                 continue
             found.append(_disagreement(watch, first, last, span))
             first = last = None
+        if span.differs:
+            first = last = span
+            common = span.allowed or common
     if first is not None and last is not None:
         found.append(_disagreement(watch, first, last, None))
     return found
 
 
 def _disagreement(watch: Watch, first: Span, last: Span, behind: Span | None) -> Disagreement:
-    mended = behind is not None and behind.notice is not last.notice and behind.lamp in (behind.allowed or ())
+    mended = behind is not None and behind.notice is not last.notice and behind.lamp in (last.allowed or ())
     end = last.end
     if last.less and not mended:
         end = min(end, max((tie.leg.alive_t for tie in last.ties), default=end))
@@ -204,6 +216,8 @@ def ghosts(watch: Watch, truth: Truth, settle: float) -> Iterator[Broken]:
             continue
         told.update(notice.over)
         for shown in notice.shown:
+            if shown.call_id == IDLE:
+                yield Broken("LAW-08", notice.t, (notice.frame,), f"{shown.state}: the id that Kazoo gives to no call")
             legs = truth.legs(shown.call_id)
             ends = [leg.changes[-1] for leg in legs if leg.changes]
             if not ends or len(ends) < len(legs) or any(change.state != "ended" for change in ends):

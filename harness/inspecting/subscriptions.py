@@ -41,11 +41,12 @@ _HOST_PORT = re.compile(r"(?:sips?:)?(?:[^@]*@)?(\[[^\]]*\]|[^:;>?\s]+)(?::(\d+)
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One dialog that a document names as not over."""
+    """One dialog that a document names as not over. Without a Call-ID (`named` is False) `call_id` is its id."""
 
     call_id: str
     state: str
     direction: str
+    named: bool = True
 
 
 @dataclass(slots=True)
@@ -360,6 +361,9 @@ def _document(message: Message) -> tuple[int | None, tuple[Shown, ...], tuple[st
         return None, (), ()
     lit = (each for each in info.dialogs if each.state != "terminated")
     # the same few texts come in every document
-    shown = tuple(Shown(intern(each.call_id or each.id), intern(each.state), intern(each.direction)) for each in lit)
+    shown = tuple(
+        Shown(intern(each.call_id or each.id), intern(each.state), intern(each.direction), bool(each.call_id))
+        for each in lit
+    )
     over = tuple(intern(each.call_id or each.id) for each in info.dialogs if each.state == "terminated")
     return info.version, shown, over

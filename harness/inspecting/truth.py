@@ -19,7 +19,7 @@ from phones.sip.lamp import LampState
 RINGING_S = 180.0
 """After so long without a final response proxies have given up (Timer C, RFC 3261 16.6): nobody knows what is true."""
 NEAR_S = 2.0
-"""How near a change of a lamp without Call-IDs (package presence) lies to the call that it shows."""
+"""How near a change of a lamp without Call-IDs (package presence, some servers) lies to the call that it shows."""
 
 States = frozenset[LampState]
 
@@ -49,6 +49,11 @@ class Tie:
 
     leg: Leg
     called: bool
+
+    def is_open(self, t: float) -> bool:
+        """Whether a change is on its way at `t` that the other side has not confirmed."""
+        at = bisect_right(self.leg.changes, t, key=lambda change: change.t) - 1
+        return at >= 0 and self.leg.changes[at].state is LegState.OPEN
 
     def allowed(self, t: float) -> States:
         """What a lamp may show of it at `t`; nothing at all before it began."""
@@ -92,10 +97,13 @@ class Truth:
                 for user in {*leg.users, user_of(f"<{leg.caller}>")}:
                     self._by_user.setdefault(user.lower(), []).append(leg)
         for watch in watches:
-            if watch.package == "presence":
-                for notice, leg in self._guesses(watch):
-                    notice.shown = (*notice.shown, Shown(leg.call_id, str(notice.lamp), ""))
-                    self._tie(watch.presentity.lower(), notice.shown[-1])
+            for notice in watch.notices:
+                if notice.counts and STRENGTH.get(notice.lamp, 0) and (unnamed := self._unnamed(watch, notice)):
+                    guesses = [Shown(leg.call_id, str(notice.lamp), "") for leg in self._guesses(watch, notice)]
+                    if guesses:
+                        notice.shown = (*(each for each in notice.shown if each not in unnamed), *guesses)
+                        for shown in guesses:
+                            self._tie(watch.presentity.lower(), shown)
 
     def _tie(self, presentity: str, shown: Shown) -> None:
         for leg in self.legs(shown.call_id):
@@ -104,17 +112,20 @@ class Truth:
             said.add(shown.direction)
             self._ties.setdefault(presentity, {})[key[1:]] = Tie(leg, said == {"recipient"})
 
-    def _guesses(self, watch: Watch) -> Iterable[tuple[Notice, Leg]]:
-        """What a lamp without Call-IDs shows: calls tied to the presentity, or of that user that changed about then."""
+    def _unnamed(self, watch: Watch, notice: Notice) -> list[Shown]:
+        """What a lit lamp shows without a Call-ID. A state that was set by API has no direction and is no call."""
+        if watch.package == "presence":
+            return [Shown("", str(notice.lamp), "", named=False)]
+        return [each for each in notice.shown if not each.named and each.direction and not self.legs(each.call_id)]
+
+    def _guesses(self, watch: Watch, notice: Notice) -> Iterable[Leg]:
+        """Which calls that may be: those that are tied to the presentity, or of that user and changed about then."""
         tied = {id(tie.leg): tie.leg for tie in self.ties(watch.presentity)}
-        others = [leg for leg in self._by_user.get(user_of(f"<{watch.presentity}>").lower(), ()) if id(leg) not in tied]
-        for notice in watch.notices:
-            if not notice.counts or not STRENGTH.get(notice.lamp, 0):
-                continue
-            yield from ((notice, leg) for leg in tied.values() if _alive(leg, notice.t))
-            for leg in others:
-                if any(-0.1 <= notice.t - change.t <= NEAR_S for change in leg.changes if _lights(change.state)):
-                    yield notice, leg
+        yield from (leg for leg in tied.values() if _alive(leg, notice.t))
+        for leg in self._by_user.get(user_of(f"<{watch.presentity}>").lower(), ()):
+            near = (-0.1 <= notice.t - change.t <= NEAR_S for change in leg.changes if _lights(change.state))
+            if id(leg) not in tied and any(near):
+                yield leg
 
     def legs(self, call_id: str) -> list[Leg]:
         """The legs in the capture that a document means by `call_id`; Kazoo puts a name of its own before an @."""

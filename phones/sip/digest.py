@@ -5,21 +5,23 @@ MD5, SHA-256 and SHA-512-256; qop auth and auth-int, and none at all, as RFC 206
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 from phones.sip.index import SipSyntaxError
 
 _PAIR = re.compile(r'\s*([!%\'*+\-.0-9A-Za-z_`~]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s,"]*)\s*(?:,|$)')
 
-_HASHES = {"MD5": "md5", "SHA-256": "sha256", "SHA-512-256": "sha512_256"}
-"""From the weakest; what OpenSSL names them. Not every one of its builds has the last."""
-_STRENGTHS = {
-    name: (strength, called)
-    for strength, (name, called) in enumerate(_HASHES.items())
-    if called in hashlib.algorithms_available
-}
+_HASHES: dict[str, Callable[..., Any]] = {"MD5": hashlib.md5, "SHA-256": hashlib.sha256}
+"""From the weakest."""
+if "sha512_256" in hashlib.algorithms_available:
+    # not every build of OpenSSL has it
+    _HASHES["SHA-512-256"] = functools.partial(hashlib.new, "sha512_256")
+_STRENGTHS = {name: strength for strength, name in enumerate(_HASHES)}
 
 _ESCAPED = re.compile(r"\\(.)")
 
@@ -85,7 +87,7 @@ class Challenge:
     @property
     def strength(self) -> int:
         """Of its algorithm; the more the better, and -1 for one that is not spoken here."""
-        return _STRENGTHS.get(self.algorithm.upper(), (-1, ""))[0]
+        return _STRENGTHS.get(self.algorithm.upper(), -1)
 
     def __str__(self) -> str:
         parts = [f"realm={_quote(self.realm)}", f"nonce={_quote(self.nonce)}"]
@@ -152,17 +154,19 @@ class Credentials:
 
 
 def _response(c: Credentials, password: str, method: str, body: bytes) -> str:
-    """RFC 7616 3.4.1 to 3.4.3. Raises ValueError for an algorithm that is not spoken here."""
-    _, called = _STRENGTHS.get(c.algorithm.upper(), (-1, ""))
+    """RFC 7616 3.4.1 to 3.4.3. Raises KeyError for an algorithm that is not spoken here."""
+    made_by = _HASHES[c.algorithm.upper()]
 
-    def digest(data: str | bytes) -> str:
-        octets = data if isinstance(data, bytes) else data.encode("utf-8", "surrogateescape")
-        return hashlib.new(called, octets, usedforsecurity=False).hexdigest()
+    def digest(text: str) -> str:
+        hashed: str = made_by(text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
+        return hashed
 
     shared = digest(f"{c.username}:{c.realm}:{password}")
-    asked = digest(f"{method}:{c.uri}:{digest(body)}" if c.qop == "auth-int" else f"{method}:{c.uri}")
-    counted = f"{c.nc}:{c.cnonce}:{c.qop}:" if c.qop else ""
-    return digest(f"{shared}:{c.nonce}:{counted}{asked}")
+    entity = f":{made_by(body, usedforsecurity=False).hexdigest()}" if c.qop == "auth-int" else ""
+    asked = digest(f"{method}:{c.uri}{entity}")
+    if c.qop:
+        return digest(f"{shared}:{c.nonce}:{c.nc}:{c.cnonce}:{c.qop}:{asked}")
+    return digest(f"{shared}:{c.nonce}:{asked}")
 
 
 def answer(
@@ -183,12 +187,16 @@ def answer(
     """
     if not challenge.answerable:
         raise SipSyntaxError(f"digest {challenge.algorithm[:20]!r} with qop {challenge.qop!r:.40} is not supported")
-    made = Credentials(
-        username, challenge.realm, challenge.nonce, uri, "", algorithm=challenge.algorithm, opaque=challenge.opaque
-    )
-    if challenge.qop:
-        made = replace(made, qop="auth" if "auth" in challenge.qop else "auth-int", nc=f"{nc:08x}", cnonce=cnonce)
-    return replace(made, response=_response(made, password, method, body))
+    qop = "" if not challenge.qop else "auth" if "auth" in challenge.qop else "auth-int"
+    nc_shown, cnonce = (f"{nc:08x}", cnonce) if qop else ("", "")
+
+    def credentials(response: str) -> Credentials:
+        return Credentials(
+            username, challenge.realm, challenge.nonce, uri, response, qop, nc_shown, cnonce, challenge.algorithm,
+            challenge.opaque,
+        )  # fmt: skip
+
+    return credentials(_response(credentials(""), password, method, body))
 
 
 def verify(credentials: Credentials, *, password: str, method: str, body: bytes = b"") -> bool:

@@ -168,6 +168,8 @@ class Watcher:
     call_id: str = ""
     cseq: int = 0
     version: int = 0
+    anonymous: bool = False
+    """Whether its documents name no Call-IDs."""
 
     def __post_init__(self) -> None:
         self.call_id = self.call_id or f"sub-{self.user}-{self.presentity}-{self.package}"
@@ -232,7 +234,8 @@ class Watcher:
                 f'<presence xmlns="urn:ietf:params:xml:ns:pidf" entity="{entity}"><tuple id="t"><status>'
                 f"<basic>open</basic></status></tuple><note>{note}</note></presence>"
             ).encode()
-        dialog = f'<dialog id="{call}" call-id="{call}" direction="{direction}"><state>{state}</state></dialog>'
+        name = "" if self.anonymous else f' call-id="{call}"'
+        dialog = f'<dialog id="{call}"{name} direction="{direction}"><state>{state}</state></dialog>'
         return (
             f'<dialog-info xmlns="urn:ietf:params:xml:ns:dialog-info" version="{self.version}" state="full"'
             f' entity="{entity}">{dialog if state else ""}</dialog-info>'

@@ -138,6 +138,20 @@ def test_a_desync_is_flagged_at_its_frame(
     assert [(each.broken.law, each.broken.frames) for each in found.findings] == [("LAW-01", broken)]
 
 
+@pytest.mark.parametrize(
+    ("call_id", "cseq", "frame"),
+    [("00c41ef851bd4001", 6, 280), ("00c41ef851bd4001", 13, 402), ("560e2bb738fa4c84", 4, 274)],
+)
+def test_a_desync_in_a_whole_kazoo_is_flagged_at_its_frame(call_id: str, cseq: int, frame: int) -> None:
+    """The NOTIFY that says the end of a call says that it goes on, until the next call begins seconds later."""
+    data = raw("kazoo-5.0.pcapng.xz")
+    begins = data.index(b"CSeq: %d NOTIFY\r\nCall-ID: %s" % (cseq, call_id.encode()))
+    at = data.index(b"<state>terminated", begins) + len(b"<state>")
+    found = inspected(data[:at] + b"confirmed " + data[at + 10 :])
+    assert ("LAW-01", frame) in laws(found)
+    assert len(found.findings) == len(kazoo().findings) + 1
+
+
 def test_a_version_a_cseq_and_a_dead_subscription_are_flagged_at_their_frames() -> None:
     plain = raw("plain-sipp.pcap")
     assert b'version="3"' in plain

@@ -3,6 +3,7 @@
 import pytest
 
 from harness.inspecting.subscriptions import SENT_AGAIN_S
+from reference_server.lamp_documents import IDLE
 from tests.harness.inspecting.making import EDGE, Ring, Story, Watcher, laws
 
 DESK, BOARD, OTHER = ("192.0.2.20", 5062), ("192.0.2.30", 5063), ("192.0.2.40", 5064)
@@ -328,6 +329,45 @@ def test_the_second_of_two_watchers_is_forgotten() -> None:
     call.end()
     watcher.notify("terminated", CALL)
     assert laws(story.found()) == [("LAW-01", first_notify)]
+
+
+def test_a_lamp_that_the_next_call_puts_right_was_wrong_before() -> None:
+    story, watcher, call = watched()
+    talks(story, watcher, call)
+    call.end()
+    frame = watcher.notify("confirmed", CALL)
+    story.wait(4)
+    following = Ring(story, "1002", DESK, call_id="call-2")
+    following.ring()
+    watcher.notify("early", "kfp+ab12@call-2")
+    following.refuse()
+    watcher.notify("terminated", "kfp+ab12@call-2")
+    assert laws(story.found()) == [("LAW-01", frame)]
+
+
+def test_a_server_that_names_no_call_ids() -> None:
+    """Some write the extension as id of the dialog, whatever goes on: the call is the one of that user at that time."""
+    for told in (True, False):
+        story, watcher, call = watched()
+        watcher.anonymous = True
+        rings(story, watcher, call)
+        call.talk()
+        frame = watcher.notify("confirmed", "1002")
+        story.wait(5)
+        call.end()
+        if told:
+            watcher.notify("terminated", "1002")
+        story.wait(10)
+        story.send(EDGE, DESK, "OPTIONS sip:1002@192.0.2.20", call.headers("OPTIONS", answered=False))
+        found = story.found()
+        assert laws(found) == ([] if told else [("LAW-01", frame)])
+        assert found.unseen == []
+
+
+def test_the_idle_dialog_of_kazoo_is_no_call() -> None:
+    story, watcher, _ = watched()
+    frame = watcher.notify("early", IDLE)
+    assert laws(story.found()) == [("LAW-08", frame)]
 
 
 def test_a_subscription_that_has_run_out_shows_nothing() -> None:
