@@ -271,9 +271,13 @@ class Hunt:
         def breaks(behaviour: Behaviour) -> bool:
             return self._relive(finding.events, finding.seed, finding.breach.law, behaviour) is not None
 
+        return cause_of(self._behaviour, self._beside, breaks)
+
+    @property
+    def _beside(self) -> Behaviour:
+        """What the server is held against: the expected Kazoo, or the page where it is that Kazoo."""
         expected = PROFILES[self._profile]
-        beside = PROFILES["documented"] if self._behaviour == expected else expected
-        return cause_of(self._behaviour, beside, breaks)
+        return PROFILES["documented"] if self._behaviour == expected else expected
 
     def _relive(
         self, events: Sequence[OfficeEvent], seed: int, law: str, behaviour: Behaviour | None = None
@@ -287,7 +291,7 @@ class Hunt:
 
     def _sound_notifies(self, finding: Finding) -> int:
         """How many NOTIFYs a sound server sends the watcher from the last event on."""
-        office = Office(PROFILES[self._profile], finding.seed, self._profile)
+        office = Office(self._beside, finding.seed, self._profile)
         try:
             office.pass_time(1.0)
             for event in finding.events:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
 from pydantic import TypeAdapter
 
 from harness.hunting.document import PRINTED
-from harness.hunting.hunt import Hunt
+from harness.hunting.hunt import Chase, Finding, Hunt
 from harness.verdicts import Verdict
 from reference_server.behaviour import Behaviour
 from reference_server.mutants import MUTANTS
@@ -63,24 +65,52 @@ def test_it_finds_and_shrinks_and_proves(name: str) -> None:
     assert finding.breach.law in finding.scenario
 
 
+SEEDS = (1, 1001, 2001)
+
+
+def found_by(name: str, seed: int) -> list[Finding]:
+    return hunted(MUTANTS[name].behaviour, seed=seed).chase.findings
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, list[Finding]]:
+    """What the laws alone find of each mutant, with three seeds; in as many processes as there are cores."""
+    names = [name for name in BLF for _ in SEEDS]
+    with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
+        results = pool.map(found_by, names, SEEDS * len(BLF))
+        by_name: dict[str, list[Finding]] = {name: [] for name in BLF}
+        for name, findings in zip(names, results, strict=True):
+            by_name[name] += findings
+    return by_name
+
+
 @pytest.mark.prove
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(3000)
 @pytest.mark.parametrize("name", BLF)
-def test_the_laws_alone_find_it(name: str) -> None:
-    found = [hunted(MUTANTS[name].behaviour, seed=seed).chase.findings for seed in (1, 1001, 2001)]
-    # two of three: the median is a find within the time
-    assert sum(map(len, found)) >= 2
-    proved = [finding for [finding] in filter(None, found) if (finding.hunted, finding.sound) == PROVED]
-    assert len(proved) >= 2, [finding.scenario for [finding] in filter(None, found)]
+def test_the_laws_alone_find_it(name: str, found: dict[str, list[Finding]]) -> None:
+    # two of three: the median is a find within the minute
+    assert len(found[name]) >= 2
+    proved = [finding for finding in found[name] if (finding.hunted, finding.sound) == PROVED]
+    assert len(proved) >= 2, [finding.scenario for finding in found[name]]
     assert all(len(finding.events) <= MOST_STEPS for finding in proved)
 
 
+def chased(profile: str) -> Chase:
+    return Hunt(PROFILES[profile], profile=profile, seed=1, seconds=120).run()
+
+
+@pytest.fixture(scope="module")
+def chases() -> dict[str, Chase]:
+    """Two minutes of each release."""
+    with ProcessPoolExecutor(max_workers=os.cpu_count()) as pool:
+        return dict(zip(PROFILES, pool.map(chased, PROFILES), strict=True))
+
+
 @pytest.mark.prove
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("profile", PROFILES)
-def test_a_release_has_no_faults_but_those_that_are_known(profile: str) -> None:
-    hunt = Hunt(PROFILES[profile], profile=profile, seed=1, seconds=120)
-    chase = hunt.run()
+def test_a_release_has_no_faults_but_those_that_are_known(profile: str, chases: dict[str, Chase]) -> None:
+    chase = chases[profile]
     assert [finding.scenario for finding in chase.findings if not finding.known] == []
     shares = {name: count / chase.histories for name, count in chase.coverage.items()}
     wanted = ("loss", "reorder", "restart", "move", "fork", "presence_id")

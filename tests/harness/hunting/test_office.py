@@ -138,6 +138,14 @@ def test_everything_can_happen(do: str) -> None:
         assert office.breaches == []
 
 
+def test_a_caller_who_gives_up_before_a_number_is_found_unknown() -> None:
+    day = [E("username", "bob"), E("call", "alice", "bob"), E("cancel", "alice"), E("wait", seconds=40.0)]
+    with an_office("4.3") as office:
+        office.live([*day, E("subscribe", "dave", "alice"), WAIT])
+        assert office.lamps() == [("dave", office.devices["alice"].presentity, LampState.OFF)]
+        assert office.breaches == []
+
+
 def test_what_cannot_happen_is_left_out() -> None:
     with an_office() as office:
         assert not office.do(E("answer", "bob"))
