@@ -468,11 +468,11 @@ class PhonesDocument(Head):
 
 
 class WatchedChange(_Document):
-    """Something that was seen, `t` seconds since the start. `presentity` is '' for the watcher's own registration."""
+    """Something that was seen, `t` seconds since the start. `presentity` is '' for the watcher itself."""
 
     t: float
     presentity: str
-    kind: Literal["lamp", "subscription", "registration", "law"]
+    kind: Literal["lamp", "subscription", "registration", "law", "edge"]
     text: str
 
 

@@ -224,6 +224,10 @@ class _Builder:
 
     _on_control = _on_fence
 
+    def _on_edge(self, event: Event, _: bytes) -> Row:
+        why = f"{event['status']} {event['reason']}" if event["status"] else event["reason"] or "no answer"
+        return self._row(event, "mark", f"{event['phone']}: on to {event['edge']}, for {event['former']}: {why}")
+
     def _on_end(self, event: Event, _: bytes) -> Row:
         error = event["error"]
         return self._row(event, "mark", f"ends: {error['message']}" if error else "ends")

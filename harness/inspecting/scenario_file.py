@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from harness.clauses import catalogue
 from harness.inspecting.calls import LegState
 from harness.inspecting.inspection import Inspection
 from harness.inspecting.office import Office, OfficeCall, Person
@@ -20,8 +19,8 @@ from reports.words import one_line
 
 MOST_CALLS = 40
 """Calls that are told; a longer file would not be read."""
-_CLAUSES = ("LAW-01", "SIP-13")
-"""What it is about: the first of these that the catalogue has."""
+_CLAUSE = "LAW-01"
+"""What it is about."""
 _LAMPS = ("dialog", "presence")
 
 
@@ -63,14 +62,13 @@ class _Script:
         events = [*self._subscriptions(), *(event for call in self._told for event in self._call(call))]
         steps = [line for event in sorted(events, key=lambda event: event.t) for line in event.lines]
         people = [*self._office.people.values()] or [Person("desk", "desk")]
-        clause = next((each for each in _CLAUSES if each in catalogue()), "SIP-01")
         head = [
             f"# The order of events in {self._name}, by `ringproof inspect --scenario`. Times are seconds in the",
             "# capture. What is claimed is what the calls make true; a lamp that lies fails here.",
             *(f"# {line}" for line in self._broken()),
             *self._left_out(),
             f"title: {json.dumps(f'What happened in {self._name}')}",
-            f"clauses: [{clause}]",
+            f"clauses: [{_CLAUSE}]",
             "phones:",
             *(self._phone(person) for person in people),
             "steps:",

@@ -75,7 +75,10 @@ def test_no_false_red_and_no_breakage_that_is_none(profile: str, tmp_path: Path)
     for seed in SEEDS:
         result = judged(profile, tmp_path / str(seed), seed)
         assert of(result, *RED) == {}, seed
-        seen |= set(of(result, Verdict.KNOWN))
+        known = set(of(result, Verdict.KNOWN))
+        # a race that is run often enough is lost once
+        assert broken_in(profile) & {"SYNC-18", "SYNC-19"} <= known, seed
+        seen |= known
     assert seen == broken_in(profile)
 
 

@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 import trustme
+from pydantic import TypeAdapter
 
+from harness.documents import PRINTED
 from harness.target import Edges
 from harness.world import encryption_of
 from phones.net import Connection
@@ -203,6 +205,33 @@ def test_an_edge_that_refuses_is_followed_by_the_next(transport: Transport, serv
     assert first == f"127.0.0.1:{dead}"
     heard = {event["remote"] for event in record.events if event["kind"] == "message" and event["direction"] == "in"}
     assert heard == {f"127.0.0.1:{alive}"}
+
+
+def test_a_watcher_goes_on_to_the_next_edge_and_says_so(served: Served, tmp_path: Path) -> None:
+    alive = sip_of(served, Transport.TCP)["tcp"].rpartition(":")[2]
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        dead = taken.getsockname()[1]
+        zone = f"""
+            _sip._tcp.pbx.example. 60 IN SRV 1 0 {dead} pbx.example.
+            _sip._tcp.pbx.example. 60 IN SRV 2 0 {alive} pbx.example.
+            pbx.example.           60 IN A 127.0.0.1
+        """
+
+        async def story() -> Done:
+            async with name_service(zone) as (host, port):
+                target = changed(served, tmp_path, sip={"tcp": "pbx.example", "nameserver": f"{host}:{port}"})
+                arguments = ("watch", "1001", "--target", target, "--duration", "0.2", "--format", "json")
+                return await asyncio.to_thread(ringproof, *arguments, cwd=tmp_path)
+
+        done = asyncio.run(story())
+    assert done.code == 0, done.err
+    TypeAdapter(PRINTED["watch"]).validate_python(done.document, strict=True)
+    told = [(each["kind"], each["text"]) for each in done.document["changes"]]
+    assert told == [
+        ("edge", f"127.0.0.1:{alive}, for 127.0.0.1:{dead} does not answer (connection refused)"),
+        ("lamp", "off"),
+    ]
 
 
 def test_a_name_that_nobody_knows(served: Served, tmp_path: Path) -> None:

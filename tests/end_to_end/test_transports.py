@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,8 +14,11 @@ import trustme
 
 from harness.hosting import ReferenceHost
 from phones.fleet import Fleet, RunningPhone
+from phones.net import Connection, Peer
 from phones.net_sockets import Encryption, SocketWire
 from phones.phone import Identity
+from phones.sip.index import Message
+from phones.sip.message import Address, response
 from phones.sip.transport import Transport
 from reference_server.profiles import PROFILES
 from reports.record import read_record
@@ -103,6 +106,58 @@ def test_ipv6(transport: Transport) -> None:
             await here.phone.subscribe(f"sip:1002@{here.phone.phone.identity.realm}")
             await here.counts.news.until(lambda: here.counts.of["desk", "subscription active"])
             assert here.host.server.errors == []
+
+    asyncio.run(story())
+
+
+class Unwell:
+    """An edge that answers 503 to everything."""
+
+    def __init__(self) -> None:
+        self.send: Callable[[bytes, Address], None] = lambda data, source: None
+        self.asked = 0
+        self.lost_why: list[str] = []
+
+    def datagram(self, data: bytes, source: Address) -> None:
+        self.asked += 1
+        self.send(response(Message.parse(data), 503, to_tag="x"), source)
+
+    def accept(self, connection: Connection, remote: Address) -> Peer:
+        self.send = lambda data, source: connection.send(data)
+        return self
+
+    def received(self, data: bytes) -> None:
+        self.datagram(data, ("", 0))
+
+    def lost(self, reason: str) -> None:
+        self.lost_why.append(reason)
+
+
+@pytest.mark.parametrize("transport", list(Transport))
+def test_an_edge_that_is_not_well_is_left_for_the_next(transport: Transport) -> None:
+    async def story() -> None:
+        async with meeting(transport) as here:
+            unwell, wire = Unwell(), here.fleet.wire
+            assert isinstance(wire, SocketWire)
+            datagrams = wire.open(unwell.datagram)
+            unwell.send = datagrams.send
+            listener = await wire.listen(Transport.TCP if transport is Transport.UDP else transport, unwell.accept)
+            alive = here.host.listening[transport]
+            phone = here.fleet.add(
+                "second",
+                here.phone.phone.identity,
+                edge=listener.local if transport.reliable else datagrams.local,
+                other_edges=(alive,),
+                rng=random.Random(4),
+                transport=transport,
+            )
+            assert (await phone.register()).state == "registered"
+            assert (unwell.asked, here.counts.of["second", "turned"], phone.phone.edge) == (1, 1, alive)
+            # it registered the address that it has now, and is reached there
+            assert here.host.server.errors == []
+            assert (await phone.unregister()).state == "unregistered"
+            datagrams.close()
+            await listener.close()
 
     asyncio.run(story())
 

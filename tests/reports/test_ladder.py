@@ -117,6 +117,19 @@ def test_what_did_not_come_in_time_is_a_row() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("status", "reason", "said"),
+    [(0, "connection refused", "connection refused"), (503, "Busy", "503 Busy"), (0, "", "no answer")],
+)
+def test_a_phone_that_went_on_to_another_edge_is_a_row(status: int, reason: str, said: str) -> None:
+    story = Story()
+    told: dict[str, Any] = {"edge": "192.0.2.2:5060", "former": "192.0.2.1:5060", "status": status, "reason": reason}
+    story.tell("edge", phone="desk", **told)
+    assert [(row.kind, row.text) for row in rows(story)] == [
+        ("mark", f"desk: on to 192.0.2.2:5060, for 192.0.2.1:5060: {said}")
+    ]
+
+
 def test_media_is_one_row_for_each_stream_until_it_pauses() -> None:
     story = Story()
     for name in ("desk", "lobby"):

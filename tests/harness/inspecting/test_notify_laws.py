@@ -1,6 +1,7 @@
 """Order, addressees and number of NOTIFYs."""
 
-from harness.inspecting.laws import MOST_ALIKE
+from harness.clauses import catalogue
+from harness.inspecting.laws import LAWS, MOST_ALIKE
 from harness.inspecting.subscriptions import SENT_AGAIN_S
 from tests.harness.inspecting.making import EDGE, Ring, Story, Watcher, laws
 
@@ -15,6 +16,10 @@ def watching() -> tuple[Story, Watcher]:
     watcher.notify()
     story.wait(1)
     return story, watcher
+
+
+def test_every_law_is_a_clause() -> None:
+    assert LAWS.keys() <= catalogue().keys()
 
 
 def test_a_version_that_does_not_rise() -> None:
