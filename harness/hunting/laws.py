@@ -52,11 +52,12 @@ class Breach:
 
 @dataclass(slots=True)
 class Watched:
-    """One subscription dialog of a watcher, as the wire shows it."""
+    """One subscription dialog of a watcher, as the wire shows it. `tag` is the server's, once it is known."""
 
     presentity: str
     event: str
     began: float
+    tag: str | None = None
     version: int | None = None
     cseq: int | None = None
     over: float | None = None
@@ -69,6 +70,7 @@ class Watched:
     grants: int = 0
     notifies: int = 0
     seen: set[str] = field(default_factory=set)
+    forks: dict[str, Watched] = field(default_factory=dict)
 
 
 class Ears:
@@ -113,6 +115,7 @@ class Ears:
             why = f"a NOTIFY about {_shown(message)}, which {self._phone} never watched"
             self._say(NOT_YOURS, "", why, "count", now)
             return None
+        dialog = self._of_its_tag(dialog, tag_of(message.get("from") or ""), now)
         branch = message.get("via") or ""
         if branch in dialog.seen:
             return None
@@ -134,6 +137,13 @@ class Ears:
         if (message.get("subscription-state") or "").strip().lower().startswith("terminated"):
             dialog.over = now
         return dialog
+
+    def _of_its_tag(self, dialog: Watched, tag: str, now: float) -> Watched:
+        """A SUBSCRIBE may make several dialogs (RFC 6665 4.4.1), each with an order of its own."""
+        if dialog.tag in (None, tag):
+            dialog.tag = tag
+            return dialog
+        return dialog.forks.setdefault(tag, Watched(dialog.presentity, dialog.event, now, tag))
 
     def _read(self, dialog: Watched, message: Message, now: float) -> None:
         if not message.body or (message.get("event") or "").partition(";")[0].strip() != "dialog":

@@ -28,6 +28,7 @@ class Leg:
     state: str
     lights: set[str]
     lost: bool = False
+    talked: bool = False
 
 
 @dataclass(slots=True)
@@ -42,10 +43,20 @@ class Conversation:
 
     @property
     def over(self) -> bool:
-        """Whether every leg has ended, and the server was told by at least one of them."""
+        """Whether every leg has ended, and the server was told so by one that ends the others.
+
+        That is the caller's, or the one that had answered; where none had, all those that were rung together.
+        """
         legs = list(self.legs.values())
-        ended = all(leg.state == "ended" for leg in legs)
-        return bool(legs) and ended and not all(leg.lost for leg in legs)
+        if not legs or any(leg.state != "ended" for leg in legs):
+            return False
+        called = [leg for leg in legs if leg.phone != self.caller]
+        if any(leg.phone == self.caller and not leg.lost for leg in legs):
+            return True
+        answered = [leg for leg in called if leg.talked]
+        return (
+            any(not leg.lost for leg in answered) if answered else bool(called) and all(not leg.lost for leg in called)
+        )
 
 
 class Truth:
@@ -92,6 +103,7 @@ class Truth:
         leg.lost = called.state == "ended" and called.reason in _LOST
         conversation.doubtful = conversation.doubtful or leg.lost
         if called.state == "talking":
+            leg.talked = True
             self.answered |= leg.lights
         for each in leg.lights:
             self.reports[each] = self.reports.get(each, 0) + 1

@@ -43,6 +43,7 @@ class Watching:
         entity: str = BOB,
         call_id: str = "c",
         again: bool = False,
+        tag: str = "2",
     ) -> Watched | None:
         self._branch += not again
         body = (
@@ -53,7 +54,7 @@ class Watching:
             "NOTIFY sip:alice@127.0.0.1 SIP/2.0",
             f"Via: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bKn{self._branch}",
             "To: <sip:alice@x>;tag=1",
-            f"From: <{BOB}>;tag=2",
+            f"From: <{BOB}>;tag={tag}",
             f"Call-ID: {call_id}",
             f"CSeq: {cseq} NOTIFY",
             "Event: dialog",
@@ -100,6 +101,14 @@ def test_version(alice: Watching) -> None:
 def test_cseq(alice: Watching) -> None:
     alice.notify(5, 1, 1.0)
     alice.notify(4, 2, 2.0)
+    assert alice.broken == ["LAW-04"]
+
+
+def test_another_dialog_of_the_same_subscribe_has_an_order_of_its_own(alice: Watching) -> None:
+    alice.notify(5, 5, 1.0)
+    alice.notify(1, 1, 2.0, tag="3")
+    assert alice.broken == []
+    alice.notify(1, 2, 3.0, tag="3")
     assert alice.broken == ["LAW-04"]
 
 

@@ -88,6 +88,19 @@ def test_a_call_that_both_ends_lost_stays_open_until_the_server_restarts(script:
     script.shows(OFF, OFF, OFF)
 
 
+def test_the_loser_of_a_fork_does_not_end_the_call(script: Script) -> None:
+    script.call("alice", "bob", "carol")
+    for phone in ("bob", "carol"):
+        script.tell(phone, "ringing")
+    script.tell("carol", "talking")
+    script.tell("bob", "ended", reason="cancelled")
+    script.tell("alice", "talking", "out")
+    script.tell("alice", "ended", "out", "forgotten")
+    script.tell("carol", "ended", reason="forgotten")
+    # the server was told by nobody
+    script.shows(None, None, None)
+
+
 def test_of_two_calls_the_stronger_counts(script: Script) -> None:
     script.call("alice", "bob")
     script.tell("bob", "ringing")
