@@ -224,10 +224,12 @@ class RunningPhone:
         self._carry_out(now)
         return True
 
-    def begin_subscription(self, presentity: str, event: str = "dialog", *, expires: int | None = None) -> None:
+    def begin_subscription(
+        self, presentity: str, event: str = "dialog", *, expires: int | None = None, refresh: bool = True
+    ) -> None:
         """Watch `presentity`, a SIP URI, or refresh that. Raises SipSyntaxError for no URI."""
         now = self._fleet.clock.time()
-        self.phone.subscriptions.subscribe(presentity, event, now, expires=expires, refresh=True)
+        self.phone.subscriptions.subscribe(presentity, event, now, expires=expires, refresh=refresh)
         self._carry_out(now)
 
     def end_subscription(self, presentity: str, event: str = "dialog") -> None:

@@ -16,6 +16,9 @@ GROUP = "team"
 GROUP_NUMBER = "1009"
 TEAM = ("bob", "carol")
 
+NEGLECTED_S = 300
+"""What a watcher asks for that will forget to refresh; 4.3 and 5.0 grant no less."""
+
 SENTENCES: Mapping[str, str] = {
     "register": "{who} registers",
     "unregister": "{who} unregisters",
@@ -27,6 +30,7 @@ SENTENCES: Mapping[str, str] = {
     "network": "the network will {how} the next {what} of {who}",
     "mend": "the network of {who} is sound again",
     "subscribe": "{who} watches {whom}",
+    "neglect": "{who} watches {whom} and will forget to refresh that",
     "refresh": "{who} refreshes its subscription to {whom}",
     "unsubscribe": "{who} watches {whom} no more",
     "call": "{who} calls {whom}",

@@ -27,11 +27,11 @@ _ALWAYS = (*["call"] * 4, *["call on"] * 8, *["wait"] * 5, *["watch"] * 2)
 
 DISTURBANCES = (
     *("lose", "delay", "double", "reorder", "away", "move", "reboot", "forget", "register", "unregister"),
-    *("presence_id", "device", "reset", "set", "unsubscribe", "restart", "fork"),
+    *("presence_id", "device", "reset", "set", "unsubscribe", "neglect", "restart", "fork"),
 )
 """What happens in some: a history has a few of them, and those often."""
 _TREATED = ("NOTIFY", "NOTIFY", "NOTIFY", *WAYS)
-_MOST_DISTURBANCES = 6
+_MOST_DISTURBANCES = 8
 
 
 class TimeIsUp(BaseException):
@@ -69,7 +69,7 @@ def make_machine(
             number=st.integers(0, 2**32 - 1),
             watcher=st.sampled_from(_WATCHERS),
             whom=st.sampled_from(_CALLED),
-            disturbances=st.lists(st.sampled_from(possible), unique=True, max_size=_MOST_DISTURBANCES),
+            disturbances=st.lists(st.sampled_from(possible), unique=True, min_size=1, max_size=_MOST_DISTURBANCES),
         )
         def begin(self, number: int, watcher: str, whom: str, disturbances: list[str]) -> None:
             check()
@@ -115,6 +115,8 @@ def _draw(data: st.DataObject, what: str, office: Office, waits: tuple[float, ..
             return OfficeEvent("restart")
         case "unsubscribe":
             return OfficeEvent("unsubscribe", one(_WATCHERS), one(_CALLED))
+        case "neglect":
+            return OfficeEvent("neglect", one(_WATCHERS), one(_CALLED))
         case "presence_id":
             return OfficeEvent("presence_id", one(_CALLED), how=one(("2001", "2002", "")))
         case "device":

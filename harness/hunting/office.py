@@ -11,7 +11,7 @@ from typing import Any, Literal, cast
 from harness.errors import HarnessError
 from harness.habits import HABITS, lacking
 from harness.hosting import VIRTUAL_EPOCH, ReferenceHost
-from harness.hunting.events import GROUP, GROUP_NUMBER, STAFF, TEAM, WAYS, OfficeEvent
+from harness.hunting.events import GROUP, GROUP_NUMBER, NEGLECTED_S, STAFF, TEAM, WAYS, OfficeEvent
 from harness.hunting.laws import (
     NO_MORE_THAN_CHANGES,
     NO_SUCH_CALL,
@@ -46,7 +46,9 @@ RESET_WITHIN_S = 2.0
 """How soon after the reply a reset has to have reached every watcher."""
 
 
-_PLAIN = frozenset({"subscribe", "refresh", "unsubscribe", "call", "answer", "reject", "cancel", "hang_up"}) | {
+_PLAIN = frozenset(
+    {"subscribe", "neglect", "refresh", "unsubscribe", "call", "answer", "reject", "cancel", "hang_up"}
+) | {
     "reset",
     "wait",
 }
@@ -257,7 +259,8 @@ class Office:
     def _do_network(self, event: OfficeEvent) -> None:
         does = cast("Does", event.how)
         method, way = WAYS[event.what]
-        self.phones[event.who].impair(Impairment(does, way, method, seconds=_HELD_S))
+        package = "dialog" if (method, way) == ("NOTIFY", "in") else ""
+        self.phones[event.who].impair(Impairment(does, way, method, seconds=_HELD_S, event=package))
 
     def _do_mend(self, event: OfficeEvent) -> None:
         self.phones[event.who].mend()
@@ -282,6 +285,10 @@ class Office:
         self.phones[event.who].begin_subscription(self.devices[event.whom].presentity)
 
     _do_refresh = _do_subscribe
+
+    def _do_neglect(self, event: OfficeEvent) -> None:
+        presentity = self.devices[event.whom].presentity
+        self.phones[event.who].begin_subscription(presentity, expires=NEGLECTED_S, refresh=False)
 
     def _do_unsubscribe(self, event: OfficeEvent) -> None:
         self.phones[event.who].end_subscription(self.devices[event.whom].presentity)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from harness.hunting.events import GROUP, GROUP_NUMBER, STAFF, TEAM, WAYS, OfficeEvent
+from harness.hunting.events import GROUP, GROUP_NUMBER, NEGLECTED_S, STAFF, TEAM, WAYS, OfficeEvent
 from harness.hunting.laws import CSEQ_RISES, RESET_HELPS, VERSION_RISES, Breach
 
 _LONG_WAIT_S = 10.0
@@ -87,6 +87,8 @@ class _Teller:
             *(self._phone(name) for name in people),
             "steps:",
             f"  - register: {_listed(people)}",
+            # what a registrar sends unasked is not what the network shall treat
+            *(["  - wait: 500ms"] if any(event.do == "network" for event in self._events) else []),
             *self._lines,
             *claims,
         ]
@@ -159,6 +161,10 @@ class _Teller:
 
     _tell_unsubscribe = _tell_subscribe
 
+    def _tell_neglect(self, event: OfficeEvent) -> None:
+        self._tell_subscribe(replace(event, do="subscribe"))
+        self._lines[-1] = f"{self._lines[-1].removesuffix('}')}, expires: {NEGLECTED_S}, refresh: false}}"
+
     def _tell_refresh(self, event: OfficeEvent) -> None:
         self._tell_subscribe(replace(event, do="subscribe"))
 
@@ -170,7 +176,7 @@ class _Teller:
 
     def _tell_network(self, event: OfficeEvent) -> None:
         method, way = WAYS[event.what]
-        out = ", way: out" if way == "out" else ""
+        out = ", way: out" if way == "out" else ", event: dialog" if method == "NOTIFY" else ""
         held = "" if event.how == "lose" else ", seconds: 2s"
         self._lines.append(f"  - network: {{phone: {event.who}, does: {event.how}, what: {method}{out}{held}}}")
 

@@ -165,6 +165,12 @@ def test_equal_seeds_live_equal_days() -> None:
     assert lived(5)[1] != lived(6)[1]
 
 
+def test_a_watcher_that_forgets_to_refresh() -> None:
+    day = [E("neglect", "carol", "bob"), E("wait", seconds=700.0), E("call", "alice", "bob"), WAIT]
+    assert broken("documented", day) == set()
+    assert "LAW-05" in broken("expired-still-told", day)
+
+
 FORK = (E("subscribe", "dave", "bob"), E("subscribe", "dave", "carol"), E("call", "alice", GROUP), WAIT)
 
 
