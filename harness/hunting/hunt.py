@@ -236,7 +236,7 @@ class Hunt:
         finding = Finding(last, tuple(events), len(day.events), day.seed, time.monotonic() - self._began)
         finding.known = catalogue()[breach.law].known(self._profile)
         finding.cause = self._cause(finding)
-        for other in self.chase.findings:
+        for other in (*self.chase.findings, *self._known):
             same_way = other.kinds == finding.kinds or (finding.cause and other.cause == finding.cause)
             if other.breach.law == breach.law and same_way:
                 other.seen += 1

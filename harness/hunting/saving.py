@@ -54,6 +54,7 @@ def _content(finding: Finding, words: Sequence[str], scenario: str) -> dict[str,
         "schema": 1,
         "clause": breach.law,
         "why": breach.why,
+        "cause": finding.cause,
         "watcher": breach.watcher,
         "presentity": breach.presentity,
         "seed": finding.seed,
@@ -75,7 +76,8 @@ def read_finding(path: Path) -> tuple[Finding, Path]:
         breach = Breach(content["clause"], content["watcher"], content["presentity"], content["why"], 0.0, "lamp")
         events = read_events(content["events"])
         scenario = path.parent / content["scenario"]
-        return Finding(breach, events, len(events), int(content["seed"]), 0.0), scenario
+        cause = str(content["cause"])
+        return Finding(breach, events, len(events), int(content["seed"]), 0.0, cause=cause), scenario
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:

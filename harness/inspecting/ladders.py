@@ -52,7 +52,8 @@ class Excerpt:
             partners.setdefault(sight.target, set()).add(sight.source)
         order = sorted(kept, key=lambda end: (len(partners[end]), list(used).index(end)))
         names = self._names()
-        columns = {end: names.get(end, end[0]) for end in order}
+        # a URI may have no user, and then whoever it is has no name
+        columns = {end: names.get(end) or end[0] for end in order}
         if order and order[-1] not in names:
             columns[order[-1]] = EDGE
         doubled = {name for name, count in Counter(columns.values()).items() if count > 1}

@@ -399,7 +399,7 @@ def test_files_are_found(tmp_path: Path) -> None:
 
 
 def test_the_catalogue() -> None:
-    assert {chapter_of(name) for name in catalogue()} == {"PID", "CALL", "SYNC", "PRES", "API", "SEC", "SIP"}
+    assert {chapter_of(name) for name in catalogue()} == {"PID", "CALL", "SYNC", "PRES", "API", "SEC", "SIP", "LAW"}
     assert catalogue()["API-02"].encrypted
     assert catalogue()["SYNC-16"].unclear
 

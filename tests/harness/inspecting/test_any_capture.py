@@ -6,7 +6,7 @@ import re
 import struct
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -71,6 +71,7 @@ WORDS = [
         max_size=6,
     ),
 )
+@example(True, [(b"From: ", b"INVITE", 54)])
 def test_any_change_of_a_real_capture_is_told(tmp_path: Path, plain: bool, patches: list[Patch]) -> None:
     told(patched(PLAIN if plain else SBC, patches), tmp_path)
 
