@@ -541,7 +541,9 @@ class CaseRun:
         async def exchange() -> ApiAnswer:
             for _ in range(step.times - 1):
                 again = self._api.identifier(at.number)
-                await self._api.exchange(method, url, list(headers), body, "repeated", at.number, again)
+                sent = await self._api.exchange(method, url, list(headers), body, "repeated", at.number, again)
+                if sent.status == step.until:
+                    break
             answer = await self._api.exchange(method, url, headers, body, "stimulus", at.number, identifier)
             self._after(method, path, token, answer, parsed(answer.body))
             return answer

@@ -369,12 +369,17 @@ class Request(Step):
     token_in: Literal["header", "query"] = "header"
     api: Literal["v1", "v2"] | None = Field(None, description="instead of the matrix' version")
     times: int = Field(1, ge=1, le=1000, description="sent so often, one after the other; the last is what counts")
+    until: int | None = Field(
+        None, ge=100, le=599, description="of `times`: once one is answered with this status, the next is the last"
+    )
     reply: Reply | None = None
     save: dict[str, str] = Field(default_factory=dict, description="name to dotted path of the reply")
     clauses: list[str] = Field(default_factory=list, description="clauses that the reply proves; default all")
 
     @model_validator(mode="after")
     def _one_body(self) -> Request:
+        if self.until is not None and self.times == 1:
+            raise ValueError("`until` ends what is sent several times: say `times`, too")
         given = [name for name in ("data", "envelope", "body") if name in self.model_fields_set]
         if len(given) > 1:
             raise ValueError(f"say only one of {', '.join(given)}")
