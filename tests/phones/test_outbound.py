@@ -169,7 +169,7 @@ class Hand:
         return self
 
     async def listen(self, *_: Any) -> Listener:
-        raise NotImplementedError
+        raise OSError("no port of this wire can be listened on: a phone only calls")
 
     async def gone(self) -> None:
         """Nobody lingers."""
