@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -223,7 +222,7 @@ def _document(chase: Chase, seed: int, code: int) -> dict[str, Any]:
                 "shrunk_from": finding.shrunk_from,
                 "seconds": round(finding.seconds, 3),
                 "scenario": finding.scenario,
-                "events": json.loads(json.dumps([event.as_json() for event in finding.events])),
+                "events": [event.as_json() for event in finding.events],
                 "hunted": finding.hunted,
                 "sound": finding.sound,
                 "known": finding.known,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from harness.errors import UsageError
@@ -83,9 +83,7 @@ class OfficeEvent:
 
     def as_json(self) -> dict[str, Any]:
         """What is not empty of it."""
-        given = {"do": self.do, "who": self.who, "whom": self.whom, "how": self.how, "seconds": self.seconds}
-        given["what"] = self.what
-        return {key: value for key, value in given.items() if value or key == "do"}
+        return {key: value for key, value in asdict(self).items() if value}
 
 
 def read_events(content: Any) -> tuple[OfficeEvent, ...]:

@@ -55,8 +55,6 @@ class Watched:
     """One subscription dialog of a watcher, as the wire shows it. `tag` is the server's, once it is known."""
 
     presentity: str
-    event: str
-    began: float
     tag: str | None = None
     version: int | None = None
     cseq: int | None = None
@@ -91,7 +89,7 @@ class Ears:
         if message.is_request and message.method == "SUBSCRIBE":
             if message.call_id not in self.dialogs:
                 presentity = (message.get("to") or "").partition(">")[0].partition("<")[2]
-                self.dialogs[message.call_id] = Watched(presentity, message.get("event") or "", now)
+                self.dialogs[message.call_id] = Watched(presentity)
             self._waiting[message.call_id, message.cseq] = place
         elif message.method == "NOTIFY" and message.status == 481:
             dialog = self.dialogs.get(message.call_id)
@@ -115,7 +113,7 @@ class Ears:
             why = f"a NOTIFY about {_shown(message)}, which {self._phone} never watched"
             self._say(NOT_YOURS, "", why, "count", now)
             return None
-        dialog = self._of_its_tag(dialog, tag_of(message.get("from") or ""), now)
+        dialog = _of_its_tag(dialog, tag_of(message.get("from") or ""))
         branch = message.get("via") or ""
         if branch in dialog.seen:
             return None
@@ -138,13 +136,6 @@ class Ears:
             dialog.over = now
         return dialog
 
-    def _of_its_tag(self, dialog: Watched, tag: str, now: float) -> Watched:
-        """A SUBSCRIBE may make several dialogs (RFC 6665 4.4.1), each with an order of its own."""
-        if dialog.tag in (None, tag):
-            dialog.tag = tag
-            return dialog
-        return dialog.forks.setdefault(tag, Watched(dialog.presentity, dialog.event, now, tag))
-
     def _read(self, dialog: Watched, message: Message, now: float) -> None:
         if not message.body or (message.get("event") or "").partition(";")[0].strip() != "dialog":
             return
@@ -163,6 +154,14 @@ class Ears:
 
     def _say(self, law: str, presentity: str, why: str, proof: Proof, now: float) -> None:
         self._breach(Breach(law, self._phone, presentity, why, now, proof))
+
+
+def _of_its_tag(dialog: Watched, tag: str) -> Watched:
+    """A SUBSCRIBE may make several dialogs (RFC 6665 4.4.1), each with an order of its own."""
+    if dialog.tag in (None, tag):
+        dialog.tag = tag
+        return dialog
+    return dialog.forks.setdefault(tag, Watched(dialog.presentity, tag))
 
 
 def _shown(message: Message) -> str:

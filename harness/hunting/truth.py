@@ -71,8 +71,6 @@ class Truth:
         """Presentity to when its truth last changed."""
         self.ended: dict[str, float] = {}
         """Presentity to when its last call was over."""
-        self.answered: set[str] = set()
-        """Presentities that ever had a call that was answered."""
         self.reports: dict[str, int] = {}
         """Presentity to how many changes of its calls its phones know."""
         self.refused: dict[str, int] = {}
@@ -104,7 +102,6 @@ class Truth:
         conversation.doubtful = conversation.doubtful or leg.lost
         if called.state == "talking":
             leg.talked = True
-            self.answered |= leg.lights
         for each in leg.lights:
             self.reports[each] = self.reports.get(each, 0) + 1
         self._touch(conversation.lights, now)

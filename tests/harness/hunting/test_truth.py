@@ -55,7 +55,6 @@ def test_a_call_from_its_beginning_to_its_end(script: Script) -> None:
     script.shows(OFF, OFF, OFF)
     assert script.truth.ended == {ALICE: script.now, BOB: script.now}
     assert script.truth.reports == {ALICE: 3, BOB: 3}
-    assert script.truth.answered == {ALICE, BOB}
 
 
 def test_who_loses_a_fork_is_dark_while_the_winner_talks(script: Script) -> None:
