@@ -15,6 +15,7 @@ from phones.fleet import Fleet
 from phones.net_sockets import Encryption, SocketWire
 from phones.sip.index import Message
 from phones.sip.lamp import Lamp
+from phones.subscribing import package_of
 from reports.record import SCHEMA, Event, Record, RecordWriter, read_record
 from reports.secrets import Secrets
 
@@ -33,6 +34,8 @@ class Lab:
         """Phone and method of every request that came in, so far."""
         self.answers: list[tuple[str, str]] = []
         """Phone, status and method of every answer that came in, so far."""
+        self.notified: list[tuple[str, str]] = []
+        """Phone and event package of every NOTIFY that came in, so far."""
         self.media: list[tuple[str, str]] = []
         """Phone and direction of every RTP packet, so far."""
         self._states: list[tuple[str, str]] = []
@@ -49,7 +52,10 @@ class Lab:
     def _watch(self, event: Event, data: bytes) -> None:
         kind, phone = event["kind"], str(event.get("phone"))
         if kind == "message" and event["direction"] == "in" and not data.startswith(b"SIP/"):
-            self.requests.append((phone, data.partition(b" ")[0].decode("latin-1")))
+            method = data.partition(b" ")[0].decode("latin-1")
+            self.requests.append((phone, method))
+            if method == "NOTIFY":
+                self.notified.append((phone, package_of(Message.parse(data).get("event") or "")))
         elif kind == "message" and event["direction"] == "in":
             answer = Message.parse(data)
             self.answers.append((phone, f"{answer.status} {answer.method}"))
