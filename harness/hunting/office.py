@@ -42,6 +42,8 @@ STABLE_S = 3.0
 """How long the truth must have been the same before a lamp is blamed; 4.3 and 5.0 tell an end one second late."""
 _HELD_S = 2.0
 """How late a delayed message is, and the second copy of a doubled one."""
+MISSED_S = 20.0
+"""Who is away no longer than this hears the end of a call when it comes back: it is repeated for 64*T1, every T2."""
 RESET_WITHIN_S = 2.0
 """How soon after the reply a reset has to have reached every watcher."""
 
@@ -111,6 +113,8 @@ class Office:
         """When each of `events` happened."""
         self._judged: set[tuple[str, str, str]] = set()
         self._resets: dict[str, int] = {}
+        self._away: dict[str, float] = {}
+        """Since when a phone has had no network."""
         self._ears = {name: Ears(name, self._sound, self._broken) for name in STAFF}
         self._fleet = Fleet(wire, self.loop, self)
         self.phones: dict[str, RunningPhone] = {}
@@ -215,9 +219,17 @@ class Office:
         self.loop.run_until_complete(asyncio.sleep(seconds))
         if any(phone.impaired for phone in self.phones.values()):
             self._faulty = self.now()
-        if any(phone.offline for phone in self.phones.values()):
-            self._lossy = self.now()
+        self._miss()
         self._look()
+
+    def _miss(self) -> None:
+        """Whoever has no network loses what is said, and after a while the calls that it is in."""
+        now = self.now()
+        for name, phone in self.phones.items():
+            if phone.offline:
+                self._lossy = now
+                if now - self._away.get(name, now) >= MISSED_S:
+                    self.truth.doubt(name, [self.devices[name].presentity], now)
 
     def settle(self, *, briefly: bool = False) -> None:
         """End all faults and wait until nothing is under way, then have every watcher refresh, and look once more.
@@ -264,12 +276,15 @@ class Office:
 
     def _do_mend(self, event: OfficeEvent) -> None:
         self.phones[event.who].mend()
+        self._away.pop(event.who, None)
 
     def _do_away(self, event: OfficeEvent) -> None:
         self.phones[event.who].go_offline()
+        self._away.setdefault(event.who, self.now())
 
     def _do_back(self, event: OfficeEvent) -> None:
         self.phones[event.who].go_online()
+        self._away.pop(event.who, None)
 
     def _do_restart(self, _: OfficeEvent) -> None:
         self._host.restart()
@@ -549,7 +564,8 @@ class Office:
     def called(self, phone: str, called: Called, now: float) -> None:
         """A call of a phone has changed."""
         device = self.devices[phone]
-        if not self.truth.called(phone, called, {device.presentity}, now) and self._sound(now):
+        lights, unheard = {device.presentity}, self.phones[phone].offline
+        if not self.truth.called(phone, called, lights, now, unheard=unheard) and self._sound(now):
             why = f"a call from {called.peer} rings at {phone}, whom nobody has called"
             self._broken(Breach(NOT_YOURS, phone, device.presentity, why, now, "call"))
 

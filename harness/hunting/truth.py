@@ -83,8 +83,11 @@ class Truth:
         self._touch(conversation.lights, now)
         return conversation
 
-    def called(self, phone: str, called: Called, lights: set[str], now: float) -> bool:
-        """Take what a phone reports. False: it rings, or is in a call, that nobody has placed to it."""
+    def called(self, phone: str, called: Called, lights: set[str], now: float, *, unheard: bool = False) -> bool:
+        """Take what a phone reports. False: it rings, or is in a call, that nobody has placed to it.
+
+        `unheard`: nothing that the phone says gets out just now.
+        """
         key = (phone, called.call_id)
         conversation = self._ids.get(key) or self._match(phone, called)
         if conversation is None:
@@ -98,7 +101,7 @@ class Truth:
             for each in leg.lights:
                 self.reports[each] = self.reports.get(each, 0) - 1
         leg.state = called.state
-        leg.lost = called.state == "ended" and called.reason in _LOST
+        leg.lost = called.state == "ended" and (unheard or called.reason in _LOST)
         conversation.doubtful = conversation.doubtful or leg.lost
         if called.state == "talking":
             leg.talked = True
@@ -126,7 +129,10 @@ class Truth:
         return None
 
     def doubt(self, phone: str, lights: Iterable[str], now: float) -> None:
-        """The device of `phone` is another from now on: what its calls light is not certain until they are over."""
+        """What the calls of `phone` light is not certain from now on, until they are over.
+
+        Its device is another, or it was away for so long that it may have missed the end of a call.
+        """
         for each in self._open:
             if phone in (each.caller, *each.callees):
                 each.doubtful = True

@@ -14,6 +14,10 @@ SUBSET = ("SYNC-02", "SYNC-06", "SEC-05", "SIP-01", "API-11", "API-01", "SYNC-13
 SIDE_BY_SIDE = ("api/envelope", "api/tokens", "api/request-id", "sync/path-on-v1", "sync/flag-new-credentials[v2]")
 
 
+STARVED = "; but this machine "
+"""In the reason of a case that was not let run. That is no verdict about the server, and not to be compared."""
+
+
 def verdicts(done: Done) -> dict[str, dict[str, str]]:
     return {case["address"]: case["clause_verdicts"] for case in done.document["cases"]}
 
@@ -59,11 +63,24 @@ def test_side_by_side_says_what_one_by_one_says(served: Served, tmp_path: Path) 
 @pytest.mark.timeout(1200)
 def test_all_of_it_one_by_one_and_ten_times_side_by_side(tmp_path: Path) -> None:
     alone = ringproof("run", "--jobs", "1", "--format", "json", "--out", "alone", cwd=tmp_path, timeout_s=900)
-    assert alone.code == 0
+    expected, left_out = decided(alone)
+    assert alone.document["verdicts"]["fail"] == 0
     for number in range(10):
         out = f"together-{number}"
         done = ringproof("run", "--jobs", "64", "--format", "json", "--out", out, cwd=tmp_path, timeout_s=300)
-        assert verdicts(done) == verdicts(alone)
+        found, starved = decided(done)
+        differing = {
+            case: (found[case], clauses) for case, clauses in expected.items() if found.get(case, clauses) != clauses
+        }
+        assert differing == {}, out
+        assert found.keys() | starved == expected.keys() | left_out
+        assert len(starved | left_out) < len(expected) / 20
+
+
+def decided(done: Done) -> tuple[dict[str, dict[str, str]], set[str]]:
+    """The verdicts of all cases that were let run, and which were not."""
+    starved = {case["address"] for case in done.document["cases"] if STARVED in str(case["reason"])}
+    return {case: clauses for case, clauses in verdicts(done).items() if case not in starved}, starved
 
 
 def test_the_embedded_reference_serves_both_versions_and_schemes(tmp_path: Path) -> None:

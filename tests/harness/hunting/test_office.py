@@ -102,6 +102,25 @@ def test_a_network_that_is_away_is_no_fault_of_the_server() -> None:
         assert office.breaches == []
 
 
+@pytest.mark.parametrize("seconds", [15.0, 40.0, 700.0])
+@pytest.mark.parametrize(
+    "call",
+    [
+        [E("away", "bob")],
+        [E("answer", "dave"), E("away", "bob"), E("hang_up", "dave")],
+        [E("answer", "dave"), E("away", "bob"), E("hang_up", "bob")],
+        [E("answer", "dave"), E("forget", "bob"), E("away", "dave"), E("hang_up", "dave")],
+        [E("away", "bob"), E("cancel", "bob")],
+        [E("away", "bob"), E("reject", "dave")],
+    ],
+)
+@pytest.mark.parametrize("profile", ["documented", "3.20", "3.22"])
+def test_who_misses_the_end_of_a_call_knows_no_truth(profile: str, call: list[OfficeEvent], seconds: float) -> None:
+    away = [each.who for each in call if each.do == "away"]
+    day = [E("subscribe", "carol", "bob"), E("call", "bob", "dave"), WAIT, *call, E("wait", seconds=seconds)]
+    assert broken(profile, [*day, *(E("back", who) for who in away), WAIT]) == set()
+
+
 @pytest.mark.parametrize("how", ["delay", "double", "reorder"])
 @pytest.mark.parametrize("what", sorted(WAYS))
 def test_what_the_network_does_breaks_no_law_of_the_server(how: str, what: str) -> None:

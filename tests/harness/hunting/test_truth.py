@@ -25,10 +25,18 @@ class Script:
         self.truth.placed(caller, callees, {LIGHTS[name] for name in (caller, *callees)}, self.now)
         assert self.tell(caller, "calling", "out")
 
-    def tell(self, phone: str, state: Calling, way: Direction = "in", reason: str = "", call: str = "1") -> bool:
+    def tell(
+        self,
+        phone: str,
+        state: Calling,
+        way: Direction = "in",
+        reason: str = "",
+        call: str = "1",
+        unheard: bool = False,
+    ) -> bool:
         self.now += 1
         called = Called(f"{call}-{phone}", way, state, reason=reason)
-        return self.truth.called(phone, called, {LIGHTS[phone]}, self.now)
+        return self.truth.called(phone, called, {LIGHTS[phone]}, self.now, unheard=unheard)
 
     def shows(self, *wanted: LampState | None) -> None:
         assert [self.truth.of(LIGHTS[name]) for name in ("alice", "bob", "carol")] == list(wanted)
@@ -55,6 +63,17 @@ def test_a_call_from_its_beginning_to_its_end(script: Script) -> None:
     script.shows(OFF, OFF, OFF)
     assert script.truth.ended == {ALICE: script.now, BOB: script.now}
     assert script.truth.reports == {ALICE: 3, BOB: 3}
+
+
+def test_an_end_that_nobody_hears_of_is_none(script: Script) -> None:
+    script.call("alice", "bob")
+    script.tell("bob", "talking")
+    script.tell("alice", "talking", "out")
+    script.tell("alice", "ended", "out", "hung up", unheard=True)
+    script.shows(None, None, OFF)
+    assert script.truth.busy(ALICE)
+    script.tell("bob", "ended", reason="hung up")
+    script.shows(OFF, OFF, OFF)
 
 
 def test_who_loses_a_fork_is_dark_while_the_winner_talks(script: Script) -> None:

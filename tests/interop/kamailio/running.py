@@ -10,11 +10,11 @@ import socket
 import ssl
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jinja2
 import trustme
@@ -23,12 +23,19 @@ from harness.bench.peers import answers
 from phones.sip.message import Address
 from phones.sip.transport import Transport
 
+Outcome = TypeVar("Outcome")
 HERE = Path(__file__).parent
 HOST = "127.0.0.1"
 TABLES = Path("/usr/share/kamailio/dbtext/kamailio")
 """Debian's empty tables; presence wants some to be there although nothing is kept in them."""
 
 _ATTEMPTS = 3
+
+_FAULT = "qm_free(): BUG: "
+"""What Kamailio 5.6 says when its processes were in the one error state of OpenSSL 3 at once (its issues 3695, 3791).
+
+What it does with connections from then on, or whether it lives at all, says nothing about whoever speaks to it.
+"""
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,22 @@ class Kamailio:
     def log(self) -> str:
         """What it has said so far."""
         return (self.folder / "log").read_text(encoding="utf-8", errors="replace")
+
+    @property
+    def broken(self) -> bool:
+        """Whether it has run into a known fault of its own over TLS."""
+        return _FAULT in self.log
+
+    def sound(self, attempt: Callable[[], Outcome]) -> Outcome:
+        """What `attempt` returns or raises, unless that fault came between: then it is made again on a fresh server."""
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return attempt()
+            except Exception:
+                if not self.broken:
+                    raise
+            self.restart()
+        return attempt()
 
     def ask(self, method: str, *params: str) -> Any:
         """Call a method of its management interface. Raises RuntimeError with what it says, OSError for silence."""
