@@ -385,8 +385,12 @@ class Subscriptions:
 
     def next_deadline(self) -> float | None:
         """When `handle_timer` has to be called, in seconds, or None."""
-        deadlines = [subscription.machine.next_deadline() for subscription in self._all.values()]
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        earliest: float | None = None
+        for subscription in self._all.values():
+            deadline = subscription.machine.next_deadline()
+            if deadline is not None and (earliest is None or deadline < earliest):
+                earliest = deadline
+        return earliest
 
     def handle_timer(self, now: float) -> None:
         """Fire what is due."""

@@ -186,7 +186,7 @@ class Directory:
 
     def word(self, length: int) -> str:
         """`length` random letters and digits."""
-        return "".join(self._rng.choice(ALPHABET) for _ in range(length))
+        return "".join(self._rng.choices(ALPHABET, k=length))
 
     def add_account(
         self, name: str, *, parent: str | None, realm: str | None = None, document: Document | None = None

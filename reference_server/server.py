@@ -159,9 +159,12 @@ class ReferenceServer:
 
     def next_deadline(self) -> float | None:
         """When `handle_timer` has to be called next, in seconds, or None."""
-        layers = [layer.next_deadline() for layer in self._layers.values()]
-        deadlines = [self._agenda.next_deadline(), *layers]
-        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+        earliest = self._agenda.next_deadline()
+        for layer in self._layers.values():
+            deadline = layer.next_deadline()
+            if deadline is not None and (earliest is None or deadline < earliest):
+                earliest = deadline
+        return earliest
 
     def take(self) -> list[Effect]:
         """Drain the effects, in order."""

@@ -107,7 +107,7 @@ class Relay:
 
     def tag(self, length: int = 13) -> str:
         """A tag in FreeSWITCH's alphabet."""
-        return "".join(self._runtime.rng.choice(TAG_ALPHABET) for _ in range(length))
+        return "".join(self._runtime.rng.choices(TAG_ALPHABET, k=length))
 
     def call_id(self) -> str:
         """A Call-ID in FreeSWITCH's form, a UUID."""

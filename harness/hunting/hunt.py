@@ -19,6 +19,7 @@ from harness.habits import HABITS, lacking
 from harness.hunting.causes import cause_of
 from harness.hunting.events import GROUP, OfficeEvent, contains
 from harness.hunting.laws import Breach
+from harness.hunting.litter import office_by_office
 from harness.hunting.machine import LENGTH, TimeIsUp, make_machine, run_machine
 from harness.hunting.office import Office
 from harness.hunting.shrinking import shrink
@@ -158,14 +159,15 @@ class Hunt:
 
     def run(self) -> Chase:
         """Hunt to the end. Raises HarnessError when the reference itself fails."""
-        batch = 0
-        while not self.over():
-            began = time.monotonic()
-            self._live_some(self._seed + batch)
-            self.chase.busy_s += time.monotonic() - began
-            days, self._days = self._days, []
-            self._look_into(days)
-            batch += 1
+        with office_by_office():
+            batch = 0
+            while not self.over():
+                began = time.monotonic()
+                self._live_some(self._seed + batch)
+                self.chase.busy_s += time.monotonic() - began
+                days, self._days = self._days, []
+                self._look_into(days)
+                batch += 1
         return self.chase
 
     # histories are lived under Hypothesis, which takes no exception for what it is, and looked into behind it

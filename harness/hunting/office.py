@@ -23,6 +23,7 @@ from harness.hunting.laws import (
     Ears,
     Watched,
 )
+from harness.hunting.litter import clear_away
 from harness.hunting.truth import Truth
 from harness.virtual import VirtualLoop
 from phones.calls import CallPolicy, NoSuchCall
@@ -131,6 +132,7 @@ class Office:
         self._fleet.close()
         self.loop.run_until_complete(self._host.close())
         self.loop.close()
+        clear_away()
         if errors:
             raise HarnessError(f"the reference server failed: {errors[0]}")
 

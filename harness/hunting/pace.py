@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from harness.hunting.events import OfficeEvent
+from harness.hunting.litter import office_by_office
 from harness.hunting.machine import LENGTH, make_machine, run_machine
 from harness.hunting.office import Office
 from reference_server.profiles import PROFILES
@@ -23,14 +24,15 @@ def events_per_s(days: int, seed: int) -> float:
         office.close()
 
     run_machine(make_machine(_open, close, lambda: False), seed, days, LENGTH)
-    began = time.process_time()
-    lived = 0
-    for number, events in chosen:
-        office = _open(number)
-        office.live(events)
-        lived += len(office.events)
-        office.close()
-    return lived / (time.process_time() - began)
+    with office_by_office():
+        began = time.process_time()
+        lived = 0
+        for number, events in chosen:
+            office = _open(number)
+            office.live(events)
+            lived += len(office.events)
+            office.close()
+        return lived / (time.process_time() - began)
 
 
 def _open(number: int) -> Office:

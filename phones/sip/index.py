@@ -11,7 +11,8 @@ import re
 
 _FOLD = re.compile(rb"\r\n[ \t]+")
 _TOKEN = re.compile(rb"[!%'*+\-.0-9A-Z_`a-z~]+\Z")
-_LINE = re.compile(rb"\r\n([^:\r]+):[ \t]*([^\r]*)")
+# without spaces before a name or around a value
+_LINE = re.compile(rb"\r\n([^:\s][^:\r]*):[ \t]*((?:\S(?:[^\r]*\S)?)?)(?=\r|\Z)")
 _CSEQ = re.compile(rb"(\d{1,10})[ \t]+([!%'*+\-.0-9A-Z_`a-z~]+)\Z")
 _UP_TO_COMMA = re.compile(rb'(?:[^",]+|"(?:[^"\\]|\\.)*")*', re.DOTALL)
 _BRANCH = re.compile(rb";\s*branch\s*=\s*([^;,\s]+)", re.IGNORECASE)
@@ -43,13 +44,14 @@ COMPACT = {
 _COMMON = (
     "Via From To Call-ID CSeq Contact Max-Forwards Content-Length Content-Type Event Expires User-Agent "
     "Allow Supported Subscription-State Authorization WWW-Authenticate Record-Route Route Allow-Events "
-    "Server Min-Expires Require X-KAZOO-AOR"
+    "Server Min-Expires Require X-KAZOO-AOR Accept Content-Disposition Remote-Party-ID Reason Proxy-Authorization "
+    "Proxy-Authenticate Authentication-Info Session-Expires Path"
 )
 _KEYS: dict[bytes, str] = {
     **{name.encode(): name.lower() for name in _COMMON.split()},
     **{short.encode(): name for short, name in COMPACT.items()},
 }
-
+_NAMES = {key: key for key in _KEYS.values()}
 
 _NEEDED = ("via", "from", "to")
 _SINGLE = ("from", "to", "call-id", "cseq", "max-forwards")
@@ -177,9 +179,6 @@ class Message:
         fields = _LINE.findall(head)
         if end < 0 or not fields or head.count(b"\r") != len(fields):
             return None
-        for name, value in fields:
-            if value.strip() != value or (name not in _KEYS and name[:1].isspace()):
-                return None
         self._index(fields)
         self._read_start(head[: head.find(b"\r\n")])
         return data[end + 4 :]
@@ -244,12 +243,12 @@ class Message:
         """The first value of header `name` in any case, full or compact; None when it is absent."""
         value = self._first.get(name)
         if value is None:
-            value = self._first.get(header_key(name))
+            value = None if name in _NAMES else self._first.get(header_key(name))
         return None if value is None else _text(value)
 
     def all(self, name: str) -> list[str]:
         """Every value line of header `name` in wire order, not split at commas."""
-        key = header_key(name)
+        key = _NAMES.get(name) or header_key(name)
         if key in self._more:
             return [_text(value) for value in self._more[key]]
         return [_text(self._first[key])] if key in self._first else []

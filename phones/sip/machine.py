@@ -118,7 +118,7 @@ class Machine:
 
     def next_deadline(self) -> float | None:
         """When the earliest timer fires, in seconds, or None."""
-        return min(self.deadlines.values(), default=None)
+        return min(self.deadlines.values()) if self.deadlines else None
 
     def due(self, now: float) -> str | None:
         """Take one timer that is due at `now` off the clock and return its event name."""

@@ -307,6 +307,9 @@ def _server_key(message: Message, method: str | None = None) -> str:
 def _names(data: bytes) -> tuple[str, str, str]:
     """Method, branch and Call-ID of a request of our own. What is not built as ours are is read as all others."""
     start = data.find(b"\r\n")
+    while data.startswith(b"Record-Route: ", start + 2):
+        # Kazoo's edge writes its own before the Via
+        start = data.find(b"\r\n", start + 2)
     end = data.find(b"\r\n", start + 2)
     branch = data.find(b";branch=", start, end)
     call_id = data.find(b"\r\nCall-ID: ", end)

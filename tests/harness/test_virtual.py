@@ -56,3 +56,35 @@ def test_a_world_in_which_everybody_waits_says_so() -> None:
     with pytest.raises(HarnessError, match="stands still"):
         loop.run_until_complete(waiting)
     loop.close()
+
+
+def test_timers_of_one_moment_come_as_they_were_set_and_cancelled_ones_never() -> None:
+    loop = VirtualLoop()
+    seen: list[int] = []
+    timers = [loop.call_at(5.0, seen.append, number) for number in range(400)]
+    for number, timer in enumerate(timers):
+        if number % 4:
+            timer.cancel()
+            timer.cancel()
+    loop.call_at(6.0, loop.stop)
+    loop.run_forever()
+    assert seen == list(range(0, 400, 4))
+    for timer in timers:
+        # what was called already may be cancelled, which changes nothing
+        timer.cancel()
+    loop.call_at(7.0, seen.append, -1)
+    loop.call_at(8.0, loop.stop)
+    loop.run_forever()
+    assert (seen[-1], loop.time()) == (-1, 8.0)
+    loop.close()
+
+
+def test_who_is_called_at_once_comes_before_any_timer() -> None:
+    loop = VirtualLoop()
+    seen: list[str] = []
+    loop.call_at(0.0, seen.append, "timer")
+    loop.call_soon(lambda: (seen.append("soon"), loop.call_soon(seen.append, "sooner"))[0])
+    loop.call_at(1.0, loop.stop)
+    loop.run_forever()
+    assert seen == ["soon", "timer", "sooner"]
+    loop.close()

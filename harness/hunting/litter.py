@@ -1,0 +1,31 @@
+"""When the memory of offices that are closed is collected."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def office_by_office() -> Iterator[None]:
+    """Collect what an office leaves when the next one is closed, and at no other time.
+
+    An office is full of cycles and lives until it is closed: whoever looks for litter in its midst finds none.
+    """
+    was = gc.isenabled()
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        if was:
+            gc.enable()
+
+
+def clear_away() -> None:
+    """Collect what was left, where nobody else does."""
+    if not gc.isenabled():
+        gc.collect()
