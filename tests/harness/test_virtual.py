@@ -83,7 +83,12 @@ def test_who_is_called_at_once_comes_before_any_timer() -> None:
     loop = VirtualLoop()
     seen: list[str] = []
     loop.call_at(0.0, seen.append, "timer")
-    loop.call_soon(lambda: (seen.append("soon"), loop.call_soon(seen.append, "sooner"))[0])
+
+    def soon() -> None:
+        seen.append("soon")
+        loop.call_soon(seen.append, "sooner")
+
+    loop.call_soon(soon)
     loop.call_at(1.0, loop.stop)
     loop.run_forever()
     assert seen == ["soon", "timer", "sooner"]
