@@ -37,7 +37,7 @@ lint: $(STAMP) ## ruff and mypy alone
 	@$(BIN)/python -m mypy
 
 prove: $(STAMP) ## tests against software that we did not write (first: make test-deps)
-	@$(BIN)/python -m pytest -m 'interop or prove' $(ARGS)
+	@$(BIN)/python -m pytest -m 'interop or prove' --durations=12 $(ARGS)
 
 test-deps: $(STAMP) ## install what `make prove` talks to (Debian and its children; the only target that calls apt)
 	@command -v apt-get >/dev/null || { echo 'make: test-deps knows only apt; install by hand: $(PEERS)' >&2; exit 1; }

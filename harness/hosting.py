@@ -129,7 +129,9 @@ class ReferenceHost:
     def _carry_out(self) -> None:
         while effects := self.server.take():
             for effect in effects:
-                if isinstance(effect, ApiReply):
+                if isinstance(effect, SendSip):
+                    self._send(effect)
+                elif isinstance(effect, ApiReply):
                     waiting = self._waiting.get(effect.handle)
                     if waiting is not None and not waiting.done():
                         waiting.set_result(effect)
@@ -137,8 +139,6 @@ class ReferenceHost:
                     self._media_endpoint.send(effect.data, effect.remote)
                 elif isinstance(effect, CutConnections):
                     self._cut()
-                else:
-                    self._send(effect)
         self._alarm.set(self.server.next_deadline())
 
     def restart(self) -> None:

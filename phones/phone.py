@@ -213,7 +213,7 @@ class Phone:
         former = local != self.local
         try:
             # what the phone would write into the top Via of a request, so that its answer finds the way back
-            message = Message.parse(data if data[:4] == b"SIP/" else stamp_via(data, source))
+            message = Message.parse(stamp_via(data, source))
         except SipSyntaxError as error:
             self._hear(data, source, local, "malformed", None)
             answer_bytes = None if former else refusal(data, error)

@@ -57,10 +57,17 @@ class Table:
             if pair in self.rules:
                 raise ValueError(f"{name}: {pair} is both ruled and ignored")
             self.rules[pair] = Rule(pair[0])
+        self.lingering = frozenset(state for state in self.states if self._only_ends(state))
+        """States out of which every timer leads straight to the end."""
         wanted = {(state, event) for state in self.states if state != final for event in self.events}
         missing, strange = sorted(wanted - self.rules.keys()), sorted(self.rules.keys() - wanted)
         if missing or strange:
             raise ValueError(f"{name}: missing {missing}, strange {strange}")
+
+    def _only_ends(self, state: str) -> bool:
+        timed = {event: self.rules.get((state, event), Rule(state)) for event in self.events if event[:6] == "timer "}
+        acting = [rule for rule in timed.values() if rule != Rule(state)]
+        return bool(acting) and all(rule == Rule(self.final) for rule in acting)
 
 
 class Durations(Protocol):
@@ -100,6 +107,11 @@ class Machine:
     def ended(self) -> bool:
         """Whether the final state is reached; nothing happens any more."""
         return self.state == self._table.final
+
+    @property
+    def lingers(self) -> bool:
+        """Whether nothing is left for its timers to do but to end it."""
+        return self.state in self._table.lingering
 
     def fire(self, event: str, now: float) -> tuple[str, ...]:
         """Take `event` at `now` (seconds): set timers and state, and return what the owner has to do."""

@@ -123,8 +123,10 @@ def stamp_via(data: bytes, source: Address) -> bytes:
     """Write into the top Via where the request came from: received, and rport where it was asked for (RFC 3581 4).
 
     What the sender claimed there is overwritten, or answers could be aimed at third parties. Bytes without a Via,
-    or whose Via needs no stamp, come back as the same object.
+    or whose Via needs no stamp, come back as the same object, and so do responses: their top Via is our own.
     """
+    if data[:4] == b"SIP/":
+        return data
     headers_end = data.find(b"\r\n\r\n")
     start = _VIA.search(data, 0, max(headers_end, 0))
     if start is None:

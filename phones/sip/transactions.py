@@ -22,6 +22,12 @@ _RESPONSES = ("1xx", "2xx", "3xx-6xx")
 
 _NEVER = float("inf")
 
+LINGERS_S = 2.0
+"""So much later than its timer says may a transaction be forgotten that only waits for repetitions.
+
+Many are forgotten together then. To know a repetition for one for longer does no harm (RFC 3261 17.1.2.2, 17.2.2).
+"""
+
 _MOST_FORKS = 64
 """How many dialogs of one INVITE are told apart."""
 
@@ -267,7 +273,7 @@ Output = Send | Incoming | Answer | TimedOut | Retransmitted | AckFor | Stray
 class _Transaction:
     """`last` is what would be repeated: our request, or our newest answer to theirs."""
 
-    __slots__ = ("_request", "accepted_by", "call_id", "key", "last", "machine", "remote")
+    __slots__ = ("_request", "accepted_by", "call_id", "due", "key", "last", "machine", "remote")
 
     def __init__(
         self, key: str, call_id: str, request: Message | None, last: bytes, remote: Address, machine: Machine
@@ -278,6 +284,7 @@ class _Transaction:
         self.machine = machine
         self.last = last
         self.accepted_by: set[str] | None = None
+        self.due = _NEVER
         self._request = request
 
     @property
@@ -328,7 +335,7 @@ class TransactionLayer:
     `reliable`: over connections (TCP, TLS, WebSocket), on which an answer goes back the way its request came.
     """
 
-    __slots__ = ("_accepted", "_client", "_durations", "_heap", "_outputs", "_reliable", "_server")
+    __slots__ = ("_accepted", "_client", "_durations", "_heap", "_outputs", "_reliable", "_server", "_sweeps")
 
     def __init__(self, timers: Timers = Timers(), *, reliable: bool = False) -> None:
         self._durations = timers.durations(reliable=reliable)
@@ -338,6 +345,7 @@ class TransactionLayer:
         self._accepted: dict[tuple[str, int], _Transaction] = {}
         self._heap: list[tuple[float, str, bool]] = []
         self._outputs: list[Output] = []
+        self._sweeps = 0.0
 
     def request(self, data: bytes, remote: Address, now: float) -> str:
         """Send the request `data` in a new client transaction and return its key. An ACK has no transaction."""
@@ -461,6 +469,11 @@ class TransactionLayer:
             return
         deadline = machine.next_deadline()
         if deadline is not None:
+            if machine.lingers:
+                # each layer at times of its own: not all phones of a fleet at once
+                self._sweeps = self._sweeps or deadline
+                deadline += (self._sweeps - deadline) % LINGERS_S
+            transaction.due = deadline
             heapq.heappush(self._heap, (deadline, transaction.key, client))
 
     def _forget(self, transaction: _Transaction, *, client: bool) -> None:
@@ -484,7 +497,7 @@ class TransactionLayer:
         while heap:
             deadline, key, client = heap[0]
             transaction = (self._client if client else self._server).get(key)
-            if transaction is not None and deadline in transaction.machine.deadlines.values():
+            if transaction is not None and deadline == transaction.due:
                 return deadline
             # of a timer that was stopped: nobody is woken for it
             heapq.heappop(heap)

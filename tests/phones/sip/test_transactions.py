@@ -15,6 +15,7 @@ from phones.sip.transactions import (
     CLIENT,
     INVITE_CLIENT,
     INVITE_SERVER,
+    LINGERS_S,
     SERVER,
     AckFor,
     Answer,
@@ -266,6 +267,37 @@ def test_nobody_is_woken_for_a_timer_that_was_stopped() -> None:
     assert bench.layer.next_deadline() == 0.6
     bench.layer.abandon(key)
     assert bench.layer.next_deadline() == 5.1
+
+
+def test_where_a_transaction_only_waits_for_its_end() -> None:
+    tables = (CLIENT, INVITE_CLIENT, SERVER, INVITE_SERVER)
+    assert [sorted(table.lingering) for table in tables] == [
+        ["completed"], ["accepted", "completed"], ["completed"], ["confirmed"],
+    ]  # fmt: skip
+
+
+def test_what_only_waits_for_repetitions_is_forgotten_together() -> None:
+    bench = Bench()
+    ends = set()
+    for number in range(40):
+        bench.now = number / 10
+        bench.receive(a_request("OPTIONS", branch=f"o{number}"))
+        bench.respond(a_request("OPTIONS", branch=f"o{number}"), 200)
+    while (deadline := bench.layer.next_deadline()) is not None:
+        ends.add(deadline)
+        bench.layer.handle_timer(deadline)
+    # in time, and never more than LINGERS_S too late
+    assert ends == {32.0, 32.0 + LINGERS_S, 32.0 + 2 * LINGERS_S}
+    assert max(ends) - (32.0 + 3.9) < LINGERS_S
+
+
+def test_who_still_repeats_is_not_kept_waiting() -> None:
+    bench = Bench()
+    bench.request(REGISTER)
+    bench.receive(answered(REGISTER, 200))
+    bench.now = 0.3
+    bench.request(NOTIFY)
+    assert [time for time, _ in bench.until(2.0)] == [pytest.approx(0.8), pytest.approx(1.8)]
 
 
 def test_other_base_values() -> None:
