@@ -14,5 +14,7 @@ async def together(works: Iterable[Coroutine[Any, Any, Any]]) -> None:
         await asyncio.gather(*tasks)
     finally:
         for task in tasks:
-            task.cancel()
+            # twice would cut short what a work still does at its end
+            if not task.cancelling():
+                task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -24,13 +24,13 @@ _CANCELLED_KEPT = 100
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop with a virtual clock that begins at `start` seconds.
 
-    It never waits for files, so a turn of it does only this: take what is due, or jump to what will be. Timers of one
-    moment come in the order in which they were set.
+    It never waits for files, so a turn of it does only this: what is to be done at once, or else the next timer. Timers
+    of one moment come in the order in which they were set.
     """
 
     if TYPE_CHECKING:
         # asyncio's own: what is to be called in the next turn, and whether `stop` was called
-        _ready: deque[asyncio.Handle]
+        _ready: deque[Any]
         _stopping: bool
 
     def __init__(self, start: float = 0.0) -> None:
@@ -38,7 +38,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._order = itertools.count()
         self._cancelled = 0
         super().__init__()
-        self._scheduled: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._scheduled: list[tuple[float, int, Any]] = []
 
     def time(self) -> float:
         """Virtual seconds."""
@@ -52,36 +52,37 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
         """Call `callback(*args)` at `when`."""
-        handle = asyncio.TimerHandle(when, callback, args, self, context)
-        heappush(self._scheduled, (when, next(self._order), handle))
-        cast("Any", handle)._scheduled = True
-        return handle
+        timer: Any = asyncio.TimerHandle(when, callback, args, self, context)
+        timer._scheduled = True
+        heappush(self._scheduled, (when, next(self._order), timer))
+        return cast("asyncio.TimerHandle", timer)
 
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+    def _timer_handle_cancelled(self, handle: Any) -> None:
         # one that was called already may be cancelled, too
-        self._cancelled += cast("Any", handle)._scheduled
+        self._cancelled += handle._scheduled
         if self._cancelled > _CANCELLED_KEPT and self._cancelled > len(self._scheduled) // 2:
-            self._scheduled[:] = [each for each in self._scheduled if not each[2].cancelled()]
+            self._scheduled[:] = [each for each in self._scheduled if not each[2]._cancelled]
             heapify(self._scheduled)
-            self._cancelled = 0
+            # this one is only marked behind us
+            self._cancelled = 1
 
     def _run_once(self) -> None:
-        ready, scheduled = self._ready, self._scheduled
-        if not ready and not self._stopping:
-            while scheduled and scheduled[0][2].cancelled():
-                heappop(scheduled)
+        ready = self._ready
+        if ready or self._stopping:
+            for _ in range(len(ready)):
+                handle = ready.popleft()
+                if not handle._cancelled:
+                    handle._run()
+            return
+        scheduled = self._scheduled
+        while scheduled:
+            when, _, timer = heappop(scheduled)
+            if timer._cancelled:
                 self._cancelled -= 1
-            if not scheduled:
-                raise HarnessError("the virtual world stands still: everybody waits and no timer runs")
-            self._virtual_now = max(self._virtual_now, scheduled[0][0])
-        while scheduled and scheduled[0][0] <= self._virtual_now:
-            timer = heappop(scheduled)[2]
-            if timer.cancelled():
-                self._cancelled -= 1
-            else:
-                cast("Any", timer)._scheduled = False
-                ready.append(timer)
-        for _ in range(len(ready)):
-            handle = ready.popleft()
-            if not handle.cancelled():
-                handle._run()
+                continue
+            timer._scheduled = False
+            if when > self._virtual_now:
+                self._virtual_now = when
+            timer._run()
+            return
+        raise HarnessError("the virtual world stands still: everybody waits and no timer runs")

@@ -493,11 +493,9 @@ class Call:
     def next_deadline(self) -> float | None:
         """When `handle_timer` has to be called, in seconds, or None."""
         earliest = self._talker.next_deadline()
-        machines = [self.machine, self._changing.machine]
-        if self._announcement is not None:
-            machines.append(self._announcement.machine)
-        for machine in machines:
-            for deadline in machine.deadlines.values():
+        for machine in (self.machine, self._changing.machine, self._announcement and self._announcement.machine):
+            if machine and machine.deadlines:
+                deadline = min(machine.deadlines.values())
                 if earliest is None or deadline < earliest:
                     earliest = deadline
         return earliest

@@ -168,6 +168,8 @@ class ReferenceServer:
 
     def take(self) -> list[Effect]:
         """Drain the effects, in order."""
+        if not self._effects:
+            return []
         effects = list(self._effects)
         self._effects.clear()
         return effects

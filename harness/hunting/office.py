@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import random
 from collections.abc import Callable, Sequence
@@ -218,7 +217,8 @@ class Office:
 
     def pass_time(self, seconds: float) -> None:
         """Let time pass, and look at every lamp behind it."""
-        self.loop.run_until_complete(asyncio.sleep(seconds))
+        self.loop.call_at(self.now() + seconds, self.loop.stop)
+        self.loop.run_forever()
         if any(phone.impaired for phone in self.phones.values()):
             self._faulty = self.now()
         self._miss()

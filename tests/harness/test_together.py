@@ -29,11 +29,11 @@ def test_all_of_it_is_done() -> None:
 def test_nothing_goes_on_behind_a_failure(how: str) -> None:
     said: list[str] = []
 
-    async def long() -> None:
+    async def long(leaving: float = 1) -> None:
         try:
             await asyncio.sleep(60)
         finally:
-            await asyncio.sleep(1)
+            await asyncio.sleep(leaving)
             said.append("left in peace")
 
     async def fail() -> None:
@@ -43,13 +43,13 @@ def test_nothing_goes_on_behind_a_failure(how: str) -> None:
     async def both() -> float:
         if how == "fails":
             with pytest.raises(ValueError, match="no"):
-                await together([long(), fail(), long()])
+                await together([long(), fail(), long(3)])
         else:
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(2):
-                    await together([long(), long()])
+                    await together([long(), long(3)])
         assert said == ["left in peace"] * 2
         return asyncio.get_running_loop().time()
 
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        assert runner.run(both()) == 3
+        assert runner.run(both()) == 5

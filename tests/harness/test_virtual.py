@@ -79,6 +79,19 @@ def test_timers_of_one_moment_come_as_they_were_set_and_cancelled_ones_never() -
     loop.close()
 
 
+def test_a_timer_that_fails_is_told_and_the_others_go_on() -> None:
+    loop = VirtualLoop()
+    told: list[str] = []
+    loop.set_exception_handler(lambda _, context: told.append(str(context["exception"])))
+    loop.call_at(1.0, int, "no number")
+    loop.call_at(2.0, loop.stop)
+    loop.run_forever()
+    assert loop.time() == 2.0
+    [failure] = told
+    assert "no number" in failure
+    loop.close()
+
+
 def test_who_is_called_at_once_comes_before_any_timer() -> None:
     loop = VirtualLoop()
     seen: list[str] = []
@@ -91,5 +104,5 @@ def test_who_is_called_at_once_comes_before_any_timer() -> None:
     loop.call_soon(soon)
     loop.call_at(1.0, loop.stop)
     loop.run_forever()
-    assert seen == ["soon", "timer", "sooner"]
+    assert seen == ["soon", "sooner", "timer"]
     loop.close()
