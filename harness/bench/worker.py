@@ -27,9 +27,10 @@ from phones.line import Identity
 from phones.net_shared import SharedWire
 from phones.net_sockets import SocketWire
 from phones.sip.message import Address
+from phones.sip.transactions import LINGERS_S
 
-_SETTLES_S = 6.0
-"""Longer than the transactions of a registration last (timer K)."""
+_SETTLES_S = 6.0 + LINGERS_S
+"""Longer than the transactions of a registration last (timer K) and linger."""
 
 
 def _plan(edge: Address, count: int, at_once: int, *, shared: bool) -> Plan:
