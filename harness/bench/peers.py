@@ -21,6 +21,8 @@ from phones.sip.message import Address
 
 HERE = Path(__file__).parent
 HOST = "127.0.0.1"
+PROFILE = "RINGPROOF_PROFILE"
+"""The variable that tells our own side where to leave a profile."""
 REALM = "bench.example"
 PASSWORD = "bench-password"
 PACKAGES = {"sipp": "sip-tester", "kamailio": "kamailio"}
@@ -205,6 +207,7 @@ def sipp(
     return Running(command, own, TERM="dumb")
 
 
-def worker(work: str, folder: Path, *arguments: object) -> Running:
-    """Our own side, in an interpreter of its own."""
-    return Running([sys.executable, "-m", "harness.bench.worker", work, *map(str, arguments)], folder)
+def worker(work: str, folder: Path, *arguments: object, profile: Path | None = None) -> Running:
+    """Our own side, in an interpreter of its own; it leaves a profile of itself in the file `profile`."""
+    more = {} if profile is None else {PROFILE: str(profile)}
+    return Running([sys.executable, "-m", "harness.bench.worker", work, *map(str, arguments)], folder, **more)

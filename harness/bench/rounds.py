@@ -82,13 +82,19 @@ class Row:
 
 
 class Bench:
-    """All works. `peers` False: only our own sides are measured, where that can be done without a peer."""
+    """All works. `peers` False: only our own sides are measured, where that can be done without a peer.
 
-    def __init__(self, folder: Path, size: Size, *, peers: bool, tell: Callable[[str], None]) -> None:
+    `profile`: where our side leaves a profile of itself.
+    """
+
+    def __init__(
+        self, folder: Path, size: Size, *, peers: bool, tell: Callable[[str], None], profile: Path | None = None
+    ) -> None:
         self._folder = folder
         self._size = size
         self._peers = peers
         self._tell = tell
+        self._profile = profile
         self._numbers = iter(range(1, 1_000_000))
         self._stack = ExitStack()
         self._registrar: Address | None = None
@@ -144,7 +150,9 @@ class Bench:
         count = self._size.registrations
 
         def ours() -> float:
-            running = worker("register", self._folder, *self.registrar, count, _AT_ONCE, self._fresh())
+            running = worker(
+                "register", self._folder, *self.registrar, count, _AT_ONCE, self._fresh(), profile=self._profile
+            )
             return self._each(running, count)
 
         def peer() -> float:
@@ -169,7 +177,9 @@ class Bench:
                 return self._each(answerer, count)
 
         def ours() -> float:
-            return one(lambda port: worker("answer", self._folder, port, count, _PHONES, self._fresh()))
+            return one(
+                lambda port: worker("answer", self._folder, port, count, _PHONES, self._fresh(), profile=self._profile)
+            )
 
         def peer() -> float:
             return one(lambda port: sipp("answer", self._folder, count, port=port, at_once=_AT_ONCE))
@@ -187,7 +197,11 @@ class Bench:
                 return self._each(make((HOST, port)), count)
 
         def ours() -> float:
-            return one(lambda remote: worker("call", self._folder, *remote, count, _AT_ONCE, self._fresh()))
+            return one(
+                lambda remote: worker(
+                    "call", self._folder, *remote, count, _AT_ONCE, self._fresh(), profile=self._profile
+                )
+            )
 
         def peer() -> float:
             return one(lambda remote: sipp("call", self._folder, count, remote=remote, at_once=_AT_ONCE))

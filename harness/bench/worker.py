@@ -18,7 +18,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from harness.bench.peers import HOST, PASSWORD, REALM, users
+from harness.bench.peers import HOST, PASSWORD, PROFILE, REALM, users
 from harness.fleet_record import FleetRecord
 from harness.swarm import Member, Plan, Swarm, resident
 from phones.effects import Called, Transmit
@@ -156,7 +156,7 @@ WORKS: dict[str, Callable[..., Coroutine[Any, Any, None]]] = {
 def main(arguments: list[str]) -> None:
     """Do one work."""
     work = WORKS[arguments[0]]
-    where = os.environ.get("RINGPROOF_PROFILE")
+    where = os.environ.get(PROFILE)
     if not where:
         asyncio.run(work(*arguments[1:]))
         return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import sys
 import tempfile
 from pathlib import Path
@@ -50,8 +49,8 @@ def command(
     with tempfile.TemporaryDirectory(prefix="ringproof-bench-") as name:
         if profiled:
             where = Path(name) / "profile"
-            os.environ["RINGPROOF_PROFILE"] = str(where)
-            with Bench(Path(name), dataclasses.replace(size, rounds=1), peers=True, tell=_tell) as bench:
+            once = dataclasses.replace(size, rounds=1)
+            with Bench(Path(name), once, peers=True, tell=_tell, profile=where) as bench:
                 bench.works()[profiled]()
             _print_profile(where)
             return 0
