@@ -6,18 +6,25 @@ import gzip
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from io import BufferedIOBase
+from io import BufferedIOBase, BufferedReader, FileIO
 from pathlib import Path
+from select import select
+from typing import TYPE_CHECKING
 
 from harness.inspecting.capture_file import Frame, frames
 from harness.inspecting.headers import End, Piece, Unpacker
 from harness.inspecting.streams import Place, Streams
 from phones.sip.index import Message, SipSyntaxError
 
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
 MOST_WARNINGS = 50
 """Warnings that are kept; of more only the number."""
 
 _PROGRESS_EVERY = 4096
+_CHUNK = 128 * 1024
+_WAITS_S = 0.5
 _REQUEST = re.compile(rb"[!%'*+\-.0-9A-Z_`a-z~]{1,40} [A-Za-z][A-Za-z0-9+.-]{0,20}:[^\r\n ]+ SIP/2\.0\r\n")
 
 
@@ -60,6 +67,18 @@ class Reading:
         self.end = max(self.end, frame.t)
 
 
+class _Patient(FileIO):
+    """A file that is only read when there is something, as a pipe may have nothing for long.
+
+    A Ctrl-C that comes between two steps of the interpreter and the call that reads would wait for what is read.
+    """
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int | None:
+        while not select([self], [], [], _WAITS_S)[0]:
+            continue
+        return super().readinto(buffer)
+
+
 def sights(path: Path, reading: Reading, progress: Callable[[int], None] | None = None) -> Iterator[Sight]:
     """The messages of the capture at `path`; `reading` fills while they are taken, `progress` hears of octets read.
 
@@ -70,7 +89,7 @@ def sights(path: Path, reading: Reading, progress: Callable[[int], None] | None 
         if progress is not None:
             progress(file.tell())
 
-    with path.open("rb") as file:
+    with BufferedReader(_Patient(path), _CHUNK) as file:
         if file.peek(2)[:2] != b"\x1f\x8b":
             yield from sights_in(file, reading, at)
             return
