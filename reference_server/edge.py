@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 
-from sipmessage import Address
-
 from phones.sip.index import Message, SipSyntaxError, scan
 from phones.sip.message import Address as Socket
 from phones.sip.message import response
+from reference_server.addresses import address_of
 from reference_server.behaviour_registrar import AddressRealm
 from reference_server.call_wire import tag_of
 from reference_server.calls import Calls
@@ -39,7 +38,7 @@ class Edge:
         if message.method != "REGISTER" or rules.address_realm is AddressRealm.CHALLENGED:
             return False
         try:
-            ipaddress.ip_address(Address.parse(message.get("to") or "").uri.host.strip("[]"))
+            ipaddress.ip_address(address_of(message.get("to") or "").uri.host.strip("[]"))
         except ValueError:
             return False
         return True

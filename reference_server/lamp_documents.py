@@ -129,4 +129,4 @@ def _text(value: str) -> str:
 
 def _printable(value: str) -> str:
     """`value` without the characters that XML 1.0 forbids (section 2.2)."""
-    return _FORBIDDEN.sub("", value)
+    return value if value.isprintable() and value.isascii() else _FORBIDDEN.sub("", value)

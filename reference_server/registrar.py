@@ -12,6 +12,7 @@ from phones.sip.digest import Credentials
 from phones.sip.index import Message
 from phones.sip.message import Address as Socket
 from phones.sip.message import response
+from reference_server.addresses import address_of
 from reference_server.behaviour_registrar import Flows, Removal, ShortExpires, Unsolicited
 from reference_server.digests import Digests, Doubted
 from reference_server.directory import Account, Device, Directory
@@ -91,7 +92,7 @@ class Registrar:
 
     def _aor(self, request: Message) -> Aor:
         try:
-            to, sender = Address.parse(request.get("to") or ""), Address.parse(request.get("from") or "")
+            to, sender = address_of(request.get("to") or ""), address_of(request.get("from") or "")
         except ValueError:
             raise Rejected(400, "Bad From or To") from None
         if not to.uri.user or not to.uri.host:

@@ -9,12 +9,11 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from sipmessage import Address
-
 from phones.sip.index import Message
 from phones.sip.message import Address as Socket
 from phones.sip.message import response
 from phones.sip.transport import Transport
+from reference_server.addresses import address_of
 from reference_server.behaviour_presence import Again, Counter, Ending, Notified, Package, Restarted, Target
 from reference_server.digests import Digests, Doubted
 from reference_server.lamp_documents import CONTENT_TYPES
@@ -137,7 +136,7 @@ class Watchers:
 
     def _read(self, request: Message) -> _Asked:
         try:
-            to, sender = Address.parse(request.get("to") or ""), Address.parse(request.get("from") or "")
+            to, sender = address_of(request.get("to") or ""), address_of(request.get("from") or "")
         except (ValueError, RecursionError):
             raise Rejected(400, "Bad From or To") from None
         if not to.uri.user:

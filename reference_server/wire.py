@@ -35,8 +35,8 @@ def encode(text: str) -> bytes:
 
 def assemble(start_line: str, headers: Headers, body: bytes = b"") -> bytes:
     """A message with the headers exactly as given; Content-Length is among them."""
-    lines = [start_line, *(f"{name}: {value}" for name, value in headers), "", ""]
-    return encode("\r\n".join(lines)) + body
+    lines = [f"{name}: {value}" for name, value in headers]
+    return encode("\r\n".join([start_line, *lines, "", ""])) + body
 
 
 def user_part(value: str) -> str:

@@ -115,8 +115,8 @@ def response(
 
 
 def _assemble(start: str, headers: Iterable[tuple[str, str]], body: bytes) -> bytes:
-    lines = [start, *(f"{name}: {value}" for name, value in headers), f"Content-Length: {len(body)}", "", ""]
-    return _encode("\r\n".join(lines)) + body
+    lines = [f"{name}: {value}" for name, value in headers]
+    return _encode("\r\n".join([start, *lines, f"Content-Length: {len(body)}", "", ""])) + body
 
 
 def stamp_via(data: bytes, source: Address) -> bytes:

@@ -88,16 +88,18 @@ class _Builder:
             raise DocumentError(f"elements nested deeper than {MOST_DEPTH}")
         if len(attributes) > MOST_ATTRIBUTES:
             raise DocumentError(f"{len(attributes)} attributes in one element, at most {MOST_ATTRIBUTES}")
-        if any(len(text) > LONGEST for text in (name, *attributes, *attributes.values())):
+        if max(map(len, (name, *attributes, *attributes.values()))) > LONGEST:
             raise DocumentError(f"a name or an attribute of more than {LONGEST} characters")
-        prefixes = {key[6:]: value for key, value in attributes.items() if key == "xmlns" or key[:6] == "xmlns:"}
+        prefixes = {key[6:]: value for key, value in attributes.items() if key[:5] == "xmlns" and key[5:6] in ("", ":")}
         self._open.append(_Open(name, attributes, prefixes))
 
     def end(self, _: str) -> None:
         prefix, _, name = self._open[-1].name.rpartition(":")
-        declared = (element.prefixes[prefix] for element in reversed(self._open) if prefix in element.prefixes)
-        namespace = next(declared, None)
-        if namespace is None:
+        for element in reversed(self._open):
+            if prefix in element.prefixes:
+                namespace = element.prefixes[prefix]
+                break
+        else:
             raise DocumentError(f"prefix {shown(prefix)!r} is not declared")
         closed = self._open.pop()
         text = "".join(closed.text).strip()
