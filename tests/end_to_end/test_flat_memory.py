@@ -85,4 +85,5 @@ def test_memory_is_flat_over_ten_refreshes_of_a_live_fleet(tmp_path: Path) -> No
     assert len(memory["rounds"]) >= 20
     before, after = memory["rounds"][-11], memory["rounds"][-1]
     assert before > memory["empty"] > 0
-    assert after - before < 0.05 * (before - memory["empty"]), memory
+    # a single message of a refresh that were kept by each phone would add a fifth; the heap itself moves by a twentieth
+    assert after - before < 0.1 * (before - memory["empty"]), memory
