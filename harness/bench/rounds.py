@@ -112,6 +112,9 @@ class Bench:
             self._registrar = self._stack.enter_context(kamailio(self._folder))
         return self._registrar
 
+    def _worker(self, work: str, *arguments: object) -> Running:
+        return worker(work, self._folder, *arguments, profile=self._profile)
+
     def works(self) -> dict[str, Callable[[], Row]]:
         """Name to what measures it."""
         alone = {
@@ -150,9 +153,7 @@ class Bench:
         count = self._size.registrations
 
         def ours() -> float:
-            running = worker(
-                "register", self._folder, *self.registrar, count, _AT_ONCE, self._fresh(), profile=self._profile
-            )
+            running = self._worker("register", *self.registrar, count, _AT_ONCE, self._fresh())
             return self._each(running, count)
 
         def peer() -> float:
@@ -177,9 +178,7 @@ class Bench:
                 return self._each(answerer, count)
 
         def ours() -> float:
-            return one(
-                lambda port: worker("answer", self._folder, port, count, _PHONES, self._fresh(), profile=self._profile)
-            )
+            return one(lambda port: self._worker("answer", port, count, _PHONES, self._fresh()))
 
         def peer() -> float:
             return one(lambda port: sipp("answer", self._folder, count, port=port, at_once=_AT_ONCE))
@@ -197,11 +196,7 @@ class Bench:
                 return self._each(make((HOST, port)), count)
 
         def ours() -> float:
-            return one(
-                lambda remote: worker(
-                    "call", self._folder, *remote, count, _AT_ONCE, self._fresh(), profile=self._profile
-                )
-            )
+            return one(lambda remote: self._worker("call", *remote, count, _AT_ONCE, self._fresh()))
 
         def peer() -> float:
             return one(lambda remote: sipp("call", self._folder, count, remote=remote, at_once=_AT_ONCE))
@@ -214,7 +209,7 @@ class Bench:
 
     def memory(self) -> Row:
         """Octets of a registered phone with a socket of its own, beyond the process."""
-        running = worker("memory", self._folder, *self.registrar, self._size.phones, _AT_ONCE)
+        running = self._worker("memory", *self.registrar, self._size.phones, _AT_ONCE)
         with _stopped(running):
             running.wait(self._size.within_s)
             return Row("memory", "B", [json.loads(running.said())["per_phone"]], [], "<= 2048")

@@ -230,8 +230,10 @@ class Office:
         for name, phone in self.phones.items():
             if phone.offline:
                 self._lossy = now
-                if now - self._away.get(name, now) >= MISSED_S:
+                if now - self._away.setdefault(name, now) >= MISSED_S:
                     self.truth.doubt(name, [self.devices[name].presentity], now)
+            else:
+                self._away.pop(name, None)
 
     def settle(self, *, briefly: bool = False) -> None:
         """End all faults and wait until nothing is under way, then have every watcher refresh, and look once more.
@@ -278,15 +280,12 @@ class Office:
 
     def _do_mend(self, event: OfficeEvent) -> None:
         self.phones[event.who].mend()
-        self._away.pop(event.who, None)
 
     def _do_away(self, event: OfficeEvent) -> None:
         self.phones[event.who].go_offline()
-        self._away.setdefault(event.who, self.now())
 
     def _do_back(self, event: OfficeEvent) -> None:
         self.phones[event.who].go_online()
-        self._away.pop(event.who, None)
 
     def _do_restart(self, _: OfficeEvent) -> None:
         self._host.restart()
