@@ -6,6 +6,8 @@ at module level, the project's own go before ours, and where a scenario file wou
 
 import sys
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
 from pathlib import Path
@@ -101,12 +103,30 @@ def pytest_xdist_make_scheduler() -> Generator[None, Any, Any]:
 
         def deal() -> None:
             is_first = scheduler.collection is None
-            schedule()
-            if is_first and scheduler.collection:
-                deal_cases(scheduler)
+            with in_one_portion(scheduler.nodes):
+                schedule()
+                if is_first and scheduler.collection:
+                    deal_cases(scheduler)
 
         scheduler.schedule = deal
     return scheduler
+
+
+@contextmanager
+def in_one_portion(nodes: Iterable[Any]) -> Iterator[None]:
+    """Send each node all that it is dealt at once: it begins with the first item, and has to know of the others."""
+    held: list[tuple[Any, list[int], list[bool]]] = [(node, [], []) for node in nodes]
+    for node, dealt, over in held:
+        node.send_runtest_some, node.shutdown = dealt.extend, partial(over.append, True)
+    try:
+        yield
+    finally:
+        for node, dealt, over in held:
+            del node.send_runtest_some, node.shutdown
+            if dealt:
+                node.send_runtest_some(dealt)
+            if over:
+                node.shutdown()
 
 
 def deal_cases(scheduler: Any) -> None:
