@@ -413,8 +413,8 @@ class CaseJudge:
 
     def _judged(self, claim: Claim) -> tuple[Verdict, str]:
         """What a decided claim says. What did not come to pass in time says nothing where there was no time."""
-        if claim.state is State.BROKEN and not claim.too_much and (said := self._starvation.complaint(self._last_t)):
-            return Verdict.INCONCLUSIVE, f"{claim.why}; but {said}"
+        if claim.state is State.BROKEN and not claim.too_much and (starved := self._starved()):
+            return Verdict.INCONCLUSIVE, claim.why + starved
         return _OF_STATE[claim.state], claim.why if claim.state is not State.MET else ""
 
     def _clause(self, clause: dict[str, Any]) -> ClauseVerdict:
@@ -461,7 +461,8 @@ class CaseJudge:
             elif claim.state is State.MET and (refused := self._refused_before(claim, clause)):
                 found.append(refused)
             elif precondition and claim.state is State.BROKEN:
-                found.append((Verdict.INCONCLUSIVE, f"step {claim.step} ({claim.text}) did not succeed: {claim.why}"))
+                why = f"step {claim.step} ({claim.text}) did not succeed: {claim.why}{self._starved()}"
+                found.append((Verdict.INCONCLUSIVE, why))
             else:
                 found.append(self._judged(claim))
         found += self._dead_base()
@@ -510,7 +511,12 @@ class CaseJudge:
         if self._end is None:
             return "the Record ends"
         error = self._end["error"]
-        return f"the case stopped ({error['message']})" if error else "the case ended"
+        return f"the case stopped ({error['message']}{self._starved()})" if error else "the case ended"
+
+    def _starved(self) -> str:
+        """What is to be added to why something did not come to pass, '' where there was time enough for it."""
+        said = self._starvation.complaint(self._last_t)
+        return said and f"; but {said}"
 
     def _encryption(self, clause: str) -> ClauseVerdict:
         """Whether HTTPS was HTTPS: judged from what the client saw of TLS in every exchange."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import random
+import re
 import signal
 import socket
 import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,10 @@ TEMPLATES = Path(__file__).parent
 _BUFFER = 4 << 20
 """Octets of socket buffer: SIPp's own are lost in bursts."""
 _STOPS_WITHIN_S = 5.0
+_PORTS = range(16_384, 32_000)
+"""Below those that Linux, macOS and IANA have given to the system to choose from."""
+_STAMP = r"20\d\d-\d\d-\d\d\s[\d:.]+\s[\d.]+: "
+_COMPLAINT = re.compile(rf"{_STAMP}(.*?)(?='?{_STAMP}|$)", re.MULTILINE)
 _COUNTS = ("TotalCallCreated", "SuccessfulCall(C)", "FailedCall(C)")
 
 
@@ -57,9 +63,10 @@ class Outcome:
 
     @property
     def complaint(self) -> str:
-        """The first thing that it complains about, in one line."""
-        lines = [line.split(": ", 1)[-1] for line in self.error.splitlines() if line[:2] == "20" and ": " in line]
-        return lines[0].strip() if lines else f"exit code {self.code}"
+        """The first thing that it complains about, in one line: of a call rather than what comes when it is over."""
+        lines = [each.strip() for each in _COMPLAINT.findall(self.error)]
+        lines.sort(key=lambda line: line.startswith("Dead call"))
+        return lines[0] if lines else f"exit code {self.code}"
 
 
 class Sipp:
@@ -85,8 +92,8 @@ class Sipp:
             "scen_file": str(scenario),
             "local_host": host,
             "local_port": local[1],
-            # the audio ports of two processes may not meet
-            "media_port": _free_port(host, pairs=True),
+            # RTP and RTCP of audio and of video
+            "media_port": _free_port(host, ports=4),
             "buff_size": _BUFFER,
             "call_count": part.calls,
             "trace_stat": True,
@@ -129,8 +136,13 @@ class Sipp:
 
     def wait(self, seconds: float) -> list[Outcome]:
         """Wait for their end, then say what came of each. What still runs after that time is stopped."""
-        with suppress(adapter.pysipp().launch.TimeoutError):
+        try:
             self._runner.get(timeout=seconds)
+        except adapter.pysipp().launch.TimeoutError:
+            pass
+        except RuntimeError:
+            # told to end it waits for its calls, and one of them may wait for ever
+            self._kill()
         return self.outcomes()
 
     async def ended(self, seconds: float) -> list[Outcome]:
@@ -159,11 +171,14 @@ class Sipp:
     def close(self) -> None:
         """End what still runs, at once, and take the folder away."""
         if self._runner is not None:
-            for _, process in self._runner.iterprocs():
-                process.send_signal(signal.SIGKILL)
+            self._kill()
             self._runner.get(timeout=_STOPS_WITHIN_S)
             self._runner.poller.close()
         self._folder.cleanup()
+
+    def _kill(self) -> None:
+        for _, process in self._runner.iterprocs():
+            process.send_signal(signal.SIGKILL)
 
     def __enter__(self) -> Sipp:
         self.start()
@@ -209,17 +224,16 @@ def _count(row: dict[str, str | None], name: str) -> int:
     return int(text) if text.isdigit() else 0
 
 
-def _free_port(host: str, *, pairs: bool = False) -> int:
-    """A UDP port that nobody has at this moment; with `pairs` an even one, the next one free as well."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+def _free_port(host: str, ports: int = 1) -> int:
+    """A UDP port that nobody has at this moment, an even one with as many as `ports` free in a row.
+
+    It is not of those that the system gives to whoever asks for any: until SIPp takes it somebody else would have it.
+    """
     for _ in range(200):
-        with socket.socket(family, socket.SOCK_DGRAM) as first:
-            first.bind((host, 0))
-            port: int = first.getsockname()[1]
-            if not pairs:
-                return port
-            with socket.socket(family, socket.SOCK_DGRAM) as second, suppress(OSError, OverflowError):
-                second.bind((host, port + 1))
-                if port % 2 == 0:
-                    return port
-    raise HarnessError(f"no UDP port is free on {host}")
+        first = random.SystemRandom().randrange(_PORTS.start, _PORTS.stop, 2)
+        with ExitStack() as sockets, suppress(OSError):
+            for port in range(first, first + ports):
+                family = socket.AF_INET6 if ":" in host else socket.AF_INET
+                sockets.enter_context(socket.socket(family, socket.SOCK_DGRAM)).bind((host, port))
+            return first
+    raise HarnessError(f"no UDP port between {_PORTS.start} and {_PORTS.stop} is free on {host}")

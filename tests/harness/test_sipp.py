@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ import pluggy
 import pytest
 
 from harness.errors import HarnessError
-from harness.sipp import Part, Sipp, SippMissing, adapter
+from harness.sipp import Part, Sipp, SippMissing, adapter, running
 from harness.sipp.running import TEMPLATES, call_rate, credentials, render
 
 VALUES: dict[str, dict[str, Any]] = {
@@ -119,3 +120,24 @@ def test_what_is_missing_is_named(library: Path, monkeypatch: pytest.MonkeyPatch
 
 def test_credentials_are_a_field_of_their_own() -> None:
     assert credentials("u", "p") == "[authentication username=u password=p]"
+
+
+def test_ports_are_none_that_the_system_gives_away() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", 0))
+        assert other.getsockname()[1] not in running._PORTS
+    for ports in (1, 4):
+        first = running._free_port("127.0.0.1", ports)
+        assert first % 2 == 0
+        assert {*range(first, first + ports)} <= {*running._PORTS}
+
+
+def test_a_port_that_somebody_has_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = running._free_port("127.0.0.1", 4)
+    monkeypatch.setattr(running, "_PORTS", range(first, first + 4))
+    assert running._free_port("127.0.0.1", 1) in (first, first + 2)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as other:
+        other.bind(("127.0.0.1", first + 3))
+        # the video's RTCP of the one, the second of the other
+        with pytest.raises(HarnessError, match=f"between {first} and {first + 4} is free"):
+            running._free_port("127.0.0.1", 4)

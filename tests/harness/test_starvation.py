@@ -64,3 +64,20 @@ def test_lag_alone_is_no_reason_to_doubt() -> None:
     play = Play().stimulus().claim().lag(9)
     play.message(notify())
     assert play.end().verdict is Verdict.PASS
+
+
+def test_a_case_that_stopped_says_whether_there_was_time() -> None:
+    stopped = {lag: Play().claim().lag(lag).stimulus().wait(3).end("setup", "no load").judged() for lag in (0.5, 1.5)}
+    assert {verdict.verdict for verdict in stopped.values()} == {INCONCLUSIVE}
+    assert "machine" not in stopped[0.5].why
+    assert stopped[1.5].why.startswith("the case stopped (no load; but this machine stood still for 1.5 s meanwhile)")
+
+
+def test_a_precondition_says_whether_there_was_time() -> None:
+    for lag, starved in ((0.5, ""), (1.5, "; but this machine stood still for 1.5 s meanwhile")):
+        play = Play({"0": [], "1": ["C-1"]}).stimulus().claim("0").lag(lag).wait(9).expired("0").claim("1")
+        play.message(notify())
+        verdict = play.end().judged()
+        assert verdict.verdict is INCONCLUSIVE
+        [clause] = verdict.clauses
+        assert clause.reason.endswith(f"(step 0) did not succeed: it did not come{starved}")

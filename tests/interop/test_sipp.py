@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -200,11 +203,8 @@ def test_a_wrong_password_is_refused(served: Served) -> None:
 def test_calls_and_watchers_at_the_reference(served: Served) -> None:
     """SIPp registers as callee, watches itself be called, and calls with a password."""
     ready = served.outside.ready
-    caller, callee = ready["devices"][:2]
-    rows = [
-        (each["username"], ready["realm"], credentials(each["username"], each["password"]), callee["username"])
-        for each in (caller, callee)
-    ]
+    callee = ready["devices"][1]
+    rows = both(served)
     watched = (rows[0][0], rows[0][1], rows[0][2], (callee["presence_id"] or callee["username"]).partition("@")[0])
     with Sipp(Part("register", {"linger_ms": 500}, rows[1:], remote=edge(served))) as run:
         at = run.addresses[0]
@@ -216,6 +216,67 @@ def test_calls_and_watchers_at_the_reference(served: Served) -> None:
         for run in (call, answer, watch):
             [outcome] = run.wait(30)
             is_good(outcome, 1)
+
+
+def test_a_challenge_that_comes_again(served: Served) -> None:
+    """It does so where the request is repeated before it has come: on a long way, or from a busy server."""
+    caller, callee = both(served)
+    with challenges_again(edge(served)) as (at, again), Sipp(Part("register", {}, [caller], remote=at)) as run:
+        is_good(run.wait(30)[0], 1)
+    assert again == [b"401"]
+    with Sipp(Part("register", {"linger_ms": 500}, [callee], remote=edge(served))) as run:
+        local = run.addresses[0]
+        is_good(run.wait(30)[0], 1)
+    # another address: where he is registered a caller is not challenged
+    with challenges_again(edge(served)) as (at, again), Sipp(Part("answer", local=local)) as answer:
+        with Sipp(Part("call", {}, [caller], remote=at)) as call:
+            is_good(call.wait(30)[0], 1)
+        is_good(answer.wait(30)[0], 1)
+    assert again == [b"407"]
+
+
+@contextmanager
+def challenges_again(edge: Address) -> Iterator[tuple[Address, list[bytes]]]:
+    """A relay before an edge: a challenge comes once more behind its answer. Where it is, and what came again."""
+    over = threading.Event()
+    again: list[bytes] = []
+
+    def carry() -> None:
+        client, challenge = edge, b""
+        while not over.is_set():
+            with suppress(TimeoutError):
+                data, source = relay.recvfrom(65535)
+                if source == edge:
+                    challenge = data if data.startswith((b"SIP/2.0 401", b"SIP/2.0 407")) else challenge
+                    relay.sendto(data, client)
+                    continue
+                client = source
+                if challenge and b"Authorization: " in data:
+                    relay.sendto(challenge, client)
+                    again.append(challenge.split()[1])
+                    challenge = b""
+                relay.sendto(data, edge)
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as relay:
+        relay.bind(("127.0.0.1", 0))
+        relay.settimeout(0.05)
+        thread = threading.Thread(target=carry)
+        thread.start()
+        try:
+            yield relay.getsockname(), again
+        finally:
+            over.set()
+            thread.join()
+
+
+def both(served: Served) -> list[tuple[str, ...]]:
+    """The rows of two devices, the second of which they call."""
+    ready = served.outside.ready
+    return [
+        (each["username"], ready["realm"], credentials(each["username"], each["password"]), callee["username"])
+        for callee in ready["devices"][1:2]
+        for each in ready["devices"][:2]
+    ]
 
 
 def edge(served: Served) -> Address:
