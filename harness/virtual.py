@@ -12,13 +12,60 @@ from collections import deque
 from collections.abc import Callable
 from contextvars import Context
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING, Any, TypeVarTuple, cast
+from typing import TYPE_CHECKING, Any, TypeVarTuple
 
 from harness.errors import HarnessError
 
 _Arguments = TypeVarTuple("_Arguments")
 _CANCELLED_KEPT = 100
 """So many cancelled timers may wait for their time; more are thrown away when they are the greater part."""
+
+
+class _Timer(asyncio.TimerHandle):
+    """A timer that has no context of its own unless it was given one: tasks have theirs, and nothing else asks."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+        _args: Any
+        _callback: Any
+        _cancelled: bool
+        _context: Context | None
+        _loop: Any
+        _repr: str | None
+        _scheduled: bool
+        _source_traceback: None
+        _when: float
+
+    def __init__(
+        self,
+        when: float,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        loop: VirtualLoop,
+        context: Context | None,
+    ) -> None:
+        self._when = when
+        self._callback = callback
+        self._args = args
+        self._loop = loop
+        self._context = context
+        self._cancelled = False
+        self._repr = None
+        self._scheduled = True
+        self._source_traceback = None
+
+    def _run(self) -> None:
+        try:
+            if self._context is None:
+                self._callback(*self._args)
+            else:
+                self._context.run(self._callback, *self._args)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            said = {"message": f"Exception in callback {self._callback}", "exception": error, "handle": self}
+            self._loop.call_exception_handler(said)
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -52,10 +99,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
         """Call `callback(*args)` at `when`."""
-        timer: Any = asyncio.TimerHandle(when, callback, args, self, context)
-        timer._scheduled = True
+        timer = _Timer(when, callback, args, self, context)
         heappush(self._scheduled, (when, next(self._order), timer))
-        return cast("asyncio.TimerHandle", timer)
+        return timer
 
     def _timer_handle_cancelled(self, handle: Any) -> None:
         # one that was called already may be cancelled, too
@@ -84,5 +130,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
             if when > self._virtual_now:
                 self._virtual_now = when
             timer._run()
-            return
+            if ready or self._stopping:
+                return
         raise HarnessError("the virtual world stands still: everybody waits and no timer runs")

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 from phones.sip.index import Message
 from phones.sip.message import Address
 from phones.sip.transport import Transport
+from phones.sip.value import value
 
 Kind = Literal["new", "retransmission", "stray", "malformed", "missed", "foreign"]
 """What a datagram was to the phone. `missed`: acknowledged, and then forgotten, because it was told to. `foreign`: from
@@ -24,7 +25,7 @@ Calling = Literal["calling", "ringing", "talking", "ended"]
 Direction = Literal["in", "out"]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Transmit:
     """Put `data` on the wire from the phone's current Contact to `remote`. `fault`: it was lost or held before."""
 
@@ -35,7 +36,7 @@ class Transmit:
     fault: Fault = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Heard:
     """A datagram reached the phone. `contact` says whether at its current Contact or at one that it has left.
 
@@ -123,7 +124,7 @@ class Subscribed:
     expires: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Called:
     """A call went to `state`. `peer` is the user part of the other side's URI.
 

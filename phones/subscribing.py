@@ -334,9 +334,10 @@ class Subscriptions:
     def subscribe(self, presentity: str, event: str, now: float, *, expires: int | None, refresh: bool) -> None:
         """Watch `presentity`, or refresh. Raises SipSyntaxError when it is no URI that fits into a request."""
         key = (presentity, event)
-        # before anything is begun that could not be sent
-        Message.parse(request("SUBSCRIBE", presentity, [("Call-ID", "1"), ("CSeq", "1 SUBSCRIBE"), ("Event", event)]))
         if key not in self._all:
+            # before anything is begun that could not be sent
+            common = [("Call-ID", "1"), ("CSeq", "1 SUBSCRIBE"), ("Event", event)]
+            Message.parse(request("SUBSCRIBE", presentity, common))
             self._all[key] = Subscription(self._line, presentity, event)
         self._all[key].subscribe(now, expires, refresh)
 

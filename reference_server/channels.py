@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from phones.sip.value import value
 from reference_server.states import Cause, ChannelState, Direction
 
 if TYPE_CHECKING:
     from reference_server.registrations import Aor
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Channel:
     """One live call leg as presence sees it, at one moment.
 

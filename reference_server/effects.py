@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from phones.sip.message import Address
+from phones.sip.value import value
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class ApiReply:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SendSip:
     """Effect: put the SIP message `data` on the wire towards `remote` (host, port)."""
 

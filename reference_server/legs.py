@@ -9,6 +9,7 @@ from phones.sip.index import Message
 from phones.sip.machine import Machine, Rule, Table
 from phones.sip.reliable import Announcement
 from phones.sip.sdp import Session
+from phones.sip.value import value
 from reference_server.directory import Account, Device
 from reference_server.registrations import Aor
 from reference_server.runtime import Route
@@ -122,7 +123,7 @@ class Side(StrEnum):
     B = "b"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Party:
     """Who is at the end of a leg: a device, or somebody behind a trunk. `numbers` are what it goes by.
 
@@ -136,7 +137,7 @@ class Party:
     numbers: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Shows:
     """What the phone of a leg shows of the other side: number and name."""
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from phones.sip.message import Address
+from phones.sip.value import value
 from reference_server.behaviour_registrar import Capacity, Flows, Freshness, Location, RegistrarRules
 from reference_server.rules import Recipient
 from reference_server.runtime import Route
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Aor:
     """An address-of-record: user and realm as they were written."""
 

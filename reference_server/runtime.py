@@ -10,6 +10,7 @@ from typing import Protocol
 
 from phones.sip.message import Address
 from phones.sip.transport import Transport
+from phones.sip.value import value
 from reference_server.behaviour import Behaviour
 from reference_server.rules import Span
 
@@ -17,7 +18,7 @@ Job = Callable[[float], None]
 """Something to do later; gets `now` in seconds."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Route:
     """Where a SIP peer is: the next address on the way, the transport that leads there, the proxies on the way.
 

@@ -74,6 +74,7 @@ class ReferenceServer:
         self.errors: list[ServerError] = []
         self._effects: list[Effect] = []
         self._agenda = Agenda()
+        self._due: float | None = None
         self._layers: dict[str, TransactionLayer] = {}
         self._runtime = Runtime(behaviour, rng, self._agenda, self, epoch, bracketed(sip_host), sip_port)
         self.directory = Directory(rng)
@@ -142,6 +143,7 @@ class ReferenceServer:
         self.calls.restart()
         self._quickcalls.restart(now)
         self._effects.append(CutConnections())
+        self._due = self._next_due()
 
     def receive_media(self, data: bytes, source: Address, now: float) -> None:
         """Take a packet at the media address and pass it on to the other leg of its call; else it is lost."""
@@ -159,6 +161,9 @@ class ReferenceServer:
 
     def next_deadline(self) -> float | None:
         """When `handle_timer` has to be called next, in seconds, or None."""
+        return self._due
+
+    def _next_due(self) -> float | None:
         earliest = self._agenda.next_deadline()
         for layer in self._layers.values():
             deadline = layer.next_deadline()
@@ -242,7 +247,7 @@ class ReferenceServer:
     def _run(self, now: float) -> None:
         """Jobs and timers that are due, in the order of their times."""
         while True:
-            deadline = self.next_deadline()
+            deadline = self._due = self._next_due()
             if deadline is None or deadline > now:
                 return
             job = self._agenda.take_due(deadline)

@@ -20,7 +20,7 @@ _MARKS = re.compile(r'[",<>\\]')
 
 def _parts(value: str) -> tuple[str, str]:
     """The URI of a From, To, Contact or Route, and the header parameters behind it (RFC 3261 20.10)."""
-    name = _QUOTED.match(value)
+    name = _QUOTED.match(value) if '"' in value else None
     rest = value[name.end() :] if name else value
     before, opened, inside = rest.partition("<")
     if opened:

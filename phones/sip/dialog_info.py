@@ -7,9 +7,9 @@ with a fixed id and no call-id. A plain Kamailio writes states with a capital an
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 
+from phones.sip.value import value
 from phones.sip.xml import DocumentError, Element, one_of, parse, shown
 
 NAMESPACE = "urn:ietf:params:xml:ns:dialog-info"
@@ -20,7 +20,7 @@ STATES = ("trying", "proceeding", "early", "confirmed", "terminated")
 _NUMBER = re.compile(r"0*([0-9]{1,10})")
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Party:
     """One side of a dialog: the URI of its identity, the name shown with it, and the URI of its target."""
 
@@ -29,7 +29,7 @@ class Party:
     target: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DialogState:
     """One dialog. `direction` is initiator, recipient, or empty where none is said (as for a state set by API)."""
 
@@ -43,7 +43,7 @@ class DialogState:
     remote: Party = Party()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class DialogInfo:
     """One document. `full`: it names all dialogs of `entity`, otherwise only those that changed."""
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from phones.sip.index import SipSyntaxError
+from phones.sip.value import value
 
 _PAIR = re.compile(r'\s*([!%\'*+\-.0-9A-Za-z_`~]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s,"]*)\s*(?:,|$)')
 
@@ -102,7 +103,7 @@ class Challenge:
         return "Digest " + ", ".join(parts)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Credentials:
     """What Authorization or Proxy-Authorization carries (RFC 2617 3.2.2). `qop` and `nc` are '' without qop."""
 

@@ -11,11 +11,9 @@ import re
 
 _FOLD = re.compile(rb"\r\n[ \t]+")
 _TOKEN = re.compile(rb"[!%'*+\-.0-9A-Z_`a-z~]+\Z")
-# without spaces before a name or around a value
-_LINE = re.compile(rb"\r\n([^:\s][^:\r]*):[ \t]*((?:\S(?:[^\r]*\S)?)?)(?=\r|\Z)")
 _CSEQ = re.compile(rb"(\d{1,10})[ \t]+([!%'*+\-.0-9A-Z_`a-z~]+)\Z")
 _UP_TO_COMMA = re.compile(rb'(?:[^",]+|"(?:[^"\\]|\\.)*")*', re.DOTALL)
-_BRANCH = re.compile(rb";\s*branch\s*=\s*([^;,\s]+)", re.IGNORECASE)
+_BRANCH = re.compile(r";\s*branch\s*=\s*([^;,\s]+)", re.IGNORECASE | re.ASCII)
 
 COMPACT = {
     "a": "accept-contact",
@@ -47,10 +45,12 @@ _COMMON = (
     "Server Min-Expires Require X-KAZOO-AOR Accept Content-Disposition Remote-Party-ID Reason Proxy-Authorization "
     "Proxy-Authenticate Authentication-Info Session-Expires Path"
 )
+_USUAL = "REGISTER SUBSCRIBE NOTIFY INVITE ACK BYE CANCEL OPTIONS PRACK UPDATE INFO MESSAGE REFER PUBLISH"
 _KEYS: dict[bytes, str] = {
     **{name.encode(): name.lower() for name in _COMMON.split()},
     **{short.encode(): name for short, name in COMPACT.items()},
 }
+_METHODS = {name.encode(): name for name in _USUAL.split()}
 _NAMES = {key: key for key in _KEYS.values()}
 
 _NEEDED = ("via", "from", "to")
@@ -115,9 +115,9 @@ class Message:
     """
 
     __slots__ = (
-        "_fields",
         "_first",
         "_more",
+        "_top",
         "body",
         "call_id",
         "cseq",
@@ -138,15 +138,16 @@ class Message:
     body: bytes
     call_id: str
     cseq: int
-    _fields: list[tuple[bytes, bytes]]
     _first: dict[str, bytes]
     _more: dict[str, list[bytes]]
+    _top: str | None
 
     @classmethod
     def parse(cls, data: bytes) -> Message:
         """Index `data`. Raises SipSyntaxError when it is no SIP message that a transaction could match."""
         self = cls.__new__(cls)
         self.raw = data
+        self._top = None
         rest = self._index_plain(data)
         if rest is None:
             start, fields, rest = scan(data)
@@ -156,49 +157,63 @@ class Message:
         call_id = first.get("call-id")
         if not call_id:
             raise SipSyntaxError("no Call-ID")
-        self.call_id = _text(call_id)
+        self.call_id = call_id.decode("utf-8", "surrogateescape")
         match = _CSEQ.match(first.get("cseq", b""))
-        if match is None or int(match[1]) >= 2**32:
+        self.cseq = 2**32 if match is None else int(match[1])
+        if match is None or self.cseq >= 2**32:
             raise SipSyntaxError("no valid CSeq")
-        self.cseq = int(match[1])
-        method = match[2].decode()
+        method = _METHODS.get(match[2]) or match[2].decode()
         if not self.is_request:
             self.method = method
         elif method != self.method:
             raise SipSyntaxError(f"CSeq method {method} in a {self.method} request")
-        self.body = self._cut(rest)
+        self.body = rest if not rest and first.get("content-length") == b"0" and not self._more else self._cut(rest)
         return self
 
     def _index_plain(self, data: bytes) -> bytes | None:
-        """Index what nothing is unusual about, which nearly everything is, in one go; returns what is not head.
+        """Index what is written as usual, which nearly everything is, in one go; returns what is not head.
 
-        None for anything else (folded lines, spaces around values, bare CRs, lines without a colon): `scan` decides.
+        None where a line has no colon with a space behind it, or goes on with the one before: `scan` decides.
         """
         end = data.find(b"\r\n\r\n")
-        head = data[:end]
-        fields = _LINE.findall(head)
-        if end < 0 or not fields or head.count(b"\r") != len(fields):
+        if end < 0:
             return None
-        self._index(fields)
-        self._read_start(head[: head.find(b"\r\n")])
+        first: dict[str, bytes] = {}
+        more: dict[str, list[bytes]] = {}
+        known = _KEYS.get
+        lines = data[:end].split(b"\r\n")
+        start = lines[0]
+        del lines[0]
+        for line in lines:
+            name, colon, value = line.partition(b": ")
+            key = known(name)
+            if key is None or not colon:
+                if not colon or b":" in name or line[:1] in (b" ", b"\t"):
+                    return None
+                key = header_key(_text(name))
+            if key in first:
+                more.setdefault(key, [first[key]]).append(value.strip())
+            else:
+                first[key] = value.strip()
+        self._first = first
+        self._more = more
+        self._read_start(start)
         return data[end + 4 :]
 
     def _index(self, fields: list[tuple[bytes, bytes]]) -> None:
         first: dict[str, bytes] = {}
         more: dict[str, list[bytes]] = {}
-        known = _KEYS.get
         for name, value in fields:
-            key = known(name) or header_key(_text(name))
+            key = header_key(_text(name))
             if key in first:
                 more.setdefault(key, [first[key]]).append(value)
             else:
                 first[key] = value
-        self._fields = fields
         self._first = first
         self._more = more
 
     def _read_start(self, start: bytes) -> None:
-        if start[:8].upper() == b"SIP/2.0 ":
+        if start[:8] == b"SIP/2.0 " or start[:8].upper() == b"SIP/2.0 ":
             code, _, reason = start[8:].partition(b" ")
             if len(code) != 3 or not code.isdigit() or not 100 <= int(code) <= 699:
                 raise SipSyntaxError(f"no valid status code: {start[:60]!r}")
@@ -206,14 +221,15 @@ class Message:
             self.method = self.uri = ""
             return
         parts = start.split(b" ")
-        if len(parts) != 3 or not _TOKEN.match(parts[0]):
+        method = _METHODS.get(parts[0])
+        if len(parts) != 3 or (method is None and not _TOKEN.match(parts[0])):
             raise SipSyntaxError(f"no valid request line: {start[:60]!r}")
-        if parts[2].upper() != b"SIP/2.0":
+        if parts[2] != b"SIP/2.0" and parts[2].upper() != b"SIP/2.0":
             raise SipSyntaxError(f"SIP version {parts[2][:20]!r}", 505 if parts[2][:4].upper() == b"SIP/" else 400)
         if not parts[1] or parts[1][:1] == b"<":
             raise SipSyntaxError(f"no valid Request-URI: {parts[1][:60]!r}")
         self.is_request, self.status, self.reason = True, 0, ""
-        self.method, self.uri = parts[0].decode(), _text(parts[1])
+        self.method, self.uri = method or parts[0].decode(), parts[1].decode("utf-8", "surrogateescape")
 
     def _cut(self, rest: bytes) -> bytes:
         lengths = self._more.get("content-length")
@@ -232,7 +248,7 @@ class Message:
     @property
     def headers(self) -> list[tuple[str, str]]:
         """All headers in wire order, names as written, values unfolded and stripped."""
-        return [(_text(name), _text(value)) for name, value in self._fields]
+        return [(_text(name), _text(value)) for name, value in scan(self.raw)[1]]
 
     @property
     def start_line(self) -> str:
@@ -244,7 +260,7 @@ class Message:
         value = self._first.get(name)
         if value is None:
             value = None if name in _NAMES else self._first.get(header_key(name))
-        return None if value is None else _text(value)
+        return None if value is None else value.decode("utf-8", "surrogateescape")
 
     def all(self, name: str) -> list[str]:
         """Every value line of header `name` in wire order, not split at commas."""
@@ -267,13 +283,16 @@ class Message:
     @property
     def top_via(self) -> str:
         """The top Via alone, '' when there is none."""
-        return _text(first_element(self._first.get("via", b"")))
+        top = self._top
+        if top is None:
+            top = self._top = _text(first_element(self._first.get("via", b"")))
+        return top
 
     @property
     def branch(self) -> str:
         """The branch parameter of the top Via, '' when there is none (RFC 3261 8.1.1.7)."""
-        match = _BRANCH.search(first_element(self._first.get("via", b"")))
-        return _text(match[1]) if match else ""
+        match = _BRANCH.search(self.top_via)
+        return match[1] if match else ""
 
     def __repr__(self) -> str:
         return f"<Message {self.start_line!r} {self.call_id} {self.cseq} {self.method}>"

@@ -8,7 +8,6 @@ an order (CSeq, version) is not shown. What cannot be read makes the lamp unknow
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from enum import StrEnum
 
 from phones.sip import dialog_info, message_summary, pidf
@@ -17,6 +16,7 @@ from phones.sip.index import Message
 from phones.sip.machine import Machine, Rule, Table
 from phones.sip.message_summary import parse_message_summary
 from phones.sip.pidf import Presence, parse_pidf
+from phones.sip.value import value
 from phones.sip.xml import DocumentError, shown
 
 MOST_DIALOGS = 1024
@@ -61,7 +61,7 @@ class LampState(StrEnum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Seen:
     """What one NOTIFY did: the lamp behind it, the version of its document (None where there is none).
 

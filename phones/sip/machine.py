@@ -92,13 +92,13 @@ class Machine:
             self._start(table.begin, now)
 
     def _start(self, timers: Iterable[str], now: float) -> None:
-        starts = self._starts
+        starts, deadlines, durations = self._starts, self.deadlines, self._durations
         for timer in timers:
-            count = 0
-            if starts is not None:
-                count = starts.get(timer, 0)
-                starts[timer] = count + 1
-            self.deadlines[timer] = now + self._durations[timer](count)
+            if starts is None:
+                deadlines[timer] = now + durations[timer](0)
+                continue
+            starts[timer] = count = starts.get(timer, -1) + 1
+            deadlines[timer] = now + durations[timer](count)
 
     def __repr__(self) -> str:
         return f"<{self._table.name} {self.state} {self.deadlines}>"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 from phones.sip.index import Message, SipSyntaxError, first_element, header_key, scan
 
@@ -80,13 +81,9 @@ _PORT = re.compile(r"0*([1-9][0-9]{0,4})")
 _TAG = re.compile(r";\s*tag\s*=", re.IGNORECASE)
 
 
-def _encode(text: str) -> bytes:
-    return text.encode("utf-8", "surrogateescape")
-
-
 def request(method: str, uri: str, headers: Iterable[tuple[str, str]], body: bytes = b"") -> bytes:
     """The bytes of a request with `headers` in the given order; Content-Length is appended."""
-    return _assemble(f"{method} {uri} SIP/2.0", headers, body)
+    return _assemble([f"{method} {uri} SIP/2.0"], headers, body)
 
 
 def response(
@@ -105,18 +102,21 @@ def response(
     to = req.get("to")
     if to and to_tag and not _TAG.search(to.rpartition(">")[2]):
         to = f"{to};tag={to_tag}"
-    copied = [("Via", via) for via in req.all("via")]
-    copied += [("Record-Route", route) for route in req.all("record-route")]
-    copied += [(name, value) for name, value in (("From", req.get("from")), ("To", to)) if value]
-    copied += [("Call-ID", req.call_id), ("CSeq", f"{req.cseq} {req.method}")]
-    if reason is None:
-        reason = REASONS.get(status, "")
-    return _assemble(f"SIP/2.0 {status} {reason}", [*copied, *headers], body)
+    lines = [f"SIP/2.0 {status} {REASONS.get(status, '') if reason is None else reason}"]
+    lines += [f"Via: {via}" for via in req.all("via")]
+    lines += [f"Record-Route: {route}" for route in req.all("record-route")]
+    if sender := req.get("from"):
+        lines.append(f"From: {sender}")
+    if to:
+        lines.append(f"To: {to}")
+    lines += (f"Call-ID: {req.call_id}", f"CSeq: {req.cseq} {req.method}")
+    return _assemble(lines, headers, body)
 
 
-def _assemble(start: str, headers: Iterable[tuple[str, str]], body: bytes) -> bytes:
-    lines = [f"{name}: {value}" for name, value in headers]
-    return _encode("\r\n".join([start, *lines, f"Content-Length: {len(body)}", "", ""])) + body
+def _assemble(lines: list[str], headers: Iterable[tuple[str, str]], body: bytes) -> bytes:
+    lines += [f"{name}: {value}" for name, value in headers]
+    lines += (f"Content-Length: {len(body)}", "", "")
+    return "\r\n".join(lines).encode("utf-8", "surrogateescape") + body
 
 
 def stamp_via(data: bytes, source: Address) -> bytes:
@@ -127,25 +127,34 @@ def stamp_via(data: bytes, source: Address) -> bytes:
     """
     if data[:4] == b"SIP/":
         return data
-    headers_end = data.find(b"\r\n\r\n")
-    start = _VIA.search(data, 0, max(headers_end, 0))
-    if start is None:
-        return data
-    end = data.find(b"\r\n", start.end())
+    start = data.find(b"\r\n") + 6
+    # mostly it is the first header, but there may also be no end of the headers
+    if start < 6 or data[start - 4 : start] != b"Via:" or data.find(b"\r\n\r\n", start) < 0:
+        found = _VIA.search(data, 0, max(data.find(b"\r\n\r\n"), 0))
+        if found is None:
+            return data
+        start = found.end()
+    end = data.find(b"\r\n", start)
     while data[end + 2 : end + 3] in (b" ", b"\t"):
         end = data.find(b"\r\n", end + 2)
-    top = first_element(data[start.end() : end])
+    top = first_element(data[start:end])
     rport = b";rport=%d" % source[1]
     stamped, lowered = top, top.lower()
     if b"rport" in lowered or b"received" in lowered:
         replaced = {b"rport": rport, b"received": b""}
         stamped = _STAMP.sub(lambda found: replaced[found[1].lower()] if found[1] else found[0], top)
-    sent_by = _SENT_BY.match(top.decode("latin-1"))
-    if rport in stamped or sent_by is None or sent_by[2].strip("[]") != source[0]:
+    if rport in stamped or _host_of(top.partition(b";")[0]) != source[0]:
         stamped += b";received=" + source[0].encode()
     if stamped == top:
         return data
-    return data[: start.end()] + stamped + data[start.end() + len(top) :]
+    return data[:start] + stamped + data[start + len(top) :]
+
+
+@lru_cache(1024)
+def _host_of(sent: bytes) -> str | None:
+    """The host before the parameters of a Via. They are few, and come with every request."""
+    sent_by = _SENT_BY.match(sent.decode("latin-1"))
+    return None if sent_by is None else sent_by[2].strip("[]")
 
 
 def response_target(message: Message) -> Address:
@@ -153,7 +162,9 @@ def response_target(message: Message) -> Address:
 
     Raises SipSyntaxError when the Via names no host.
     """
-    top = _QUOTED.sub('""', message.top_via)
+    top = message.top_via
+    if '"' in top:
+        top = _QUOTED.sub('""', top)
     sent_by = _SENT_BY.match(top)
     if sent_by is None:
         raise SipSyntaxError("no valid Via")
@@ -178,7 +189,7 @@ def refusal(data: bytes, error: SipSyntaxError) -> bytes | None:
     present = {header_key(name) for name, _ in copied}
     if start[:4].upper() == b"SIP/" or start[:4].upper() == b"ACK " or not {"via", "call-id", "cseq"} <= present:
         return None
-    return _assemble(f"SIP/2.0 {error.status} {REASONS.get(error.status, '')} ({_ascii(error)})", copied, b"")
+    return _assemble([f"SIP/2.0 {error.status} {REASONS.get(error.status, '')} ({_ascii(error)})"], copied, b"")
 
 
 def _ascii(error: SipSyntaxError) -> str:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import pairwise
 
 from phones.sip.message import Address
+from phones.sip.value import value
 
 PCMU = 0
 """The one codec that our phones speak (RFC 3551 table 4)."""
@@ -31,7 +31,7 @@ class SdpError(ValueError):
     """A body that describes no audio that we can follow."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Session:
     """The audio of one side.
 

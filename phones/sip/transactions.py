@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import functools
 import heapq
-from contextlib import suppress
 from dataclasses import dataclass
 
 from phones.sip.index import Message, SipSyntaxError
 from phones.sip.machine import Duration, Machine, Rule, Table
 from phones.sip.message import Address, request, response_target
+from phones.sip.value import value
 
 MAGIC = "z9hG4bK"
 """What a branch of RFC 3261 begins with (8.1.1.7)."""
@@ -201,7 +201,7 @@ def _durations(timers: Timers, reliable: bool) -> dict[str, Duration]:
     return durations
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Send:
     """Put `data` on the wire towards `remote`. `retransmission` marks a repetition by a transaction."""
 
@@ -210,7 +210,7 @@ class Send:
     retransmission: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Incoming:
     """A new request, passed up once; answer it with `respond(key, ...)`."""
 
@@ -219,7 +219,7 @@ class Incoming:
     source: Address
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Answer:
     """A response to our request `key`: each provisional one, the first final one, each 2xx to an INVITE.
 
@@ -251,7 +251,7 @@ class Retransmitted:
     source: Address
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class AckFor:
     """The ACK for the final answer of INVITE transaction `key`."""
 
@@ -428,8 +428,11 @@ class TransactionLayer:
             return
         remote = source
         if not self._reliable:
-            with suppress(SipSyntaxError):
+            try:
                 remote = response_target(message)
+            except SipSyntaxError:
+                # a Via that names nowhere
+                remote = source
         machine = Machine(INVITE_SERVER if message.method == "INVITE" else SERVER, self._durations, now)
         self._server[key] = _Transaction(key, message.call_id, message, b"", remote, machine)
         self._outputs.append(Incoming(key, message, source))

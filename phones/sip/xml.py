@@ -14,6 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from xml.parsers import expat
 
+from phones.sip.value import value
+
 MOST_OCTETS = 262_144
 MOST_DEPTH = 64
 MOST_ELEMENTS = 8192
@@ -26,7 +28,7 @@ class DocumentError(ValueError):
     """A body that is not the document that it should be. The message holds nothing unprintable."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Element:
     """One element. `text` is all character data directly in it, stripped; attributes are named as written."""
 
