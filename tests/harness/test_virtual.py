@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from contextvars import ContextVar, copy_context
 from typing import Any
 
 import pytest
@@ -90,6 +91,26 @@ def test_a_timer_that_fails_is_told_and_the_others_go_on() -> None:
     [failure] = told
     assert "no number" in failure
     loop.close()
+
+
+def test_a_timer_has_the_context_that_it_was_given_and_a_task_its_own() -> None:
+    who = ContextVar("who", default="nobody")
+    seen: list[str] = []
+
+    async def task(name: str) -> None:
+        who.set(name)
+        await asyncio.sleep(1.0)
+        seen.append(who.get())
+
+    async def all_of_them() -> None:
+        given = copy_context()
+        given.run(who.set, "given")
+        loop = asyncio.get_running_loop()
+        loop.call_at(0.5, lambda: seen.append(who.get()), context=given)
+        await asyncio.gather(task("ann"), task("bob"))
+
+    run(all_of_them())
+    assert seen == ["given", "ann", "bob"]
 
 
 def test_who_is_called_at_once_comes_before_any_timer() -> None:

@@ -202,6 +202,33 @@ def test_a_flaw_is_named_but_the_request_is_readable(data: bytes, flaw: str) -> 
     assert Message.parse(data).flaw == flaw
 
 
+_SPELLINGS = st.builds(
+    "".join,
+    st.tuples(
+        st.sampled_from(["Subject", "subject", "s", "X-A", "x-a", "X A", "a\tb", "Route", "", "Via", "v"]),
+        st.sampled_from(["", " ", "\t"]),
+        st.just(":"),
+        st.sampled_from(["", " ", "  ", "\t", "\x0b", " :", ": "]),
+        st.sampled_from(["", "x", "a:b: c", "a  b", "a\tb", "a\rb", "\n", "ü", '"a: b"']),
+        st.sampled_from(["", " ", "\t ", "\r", "\r\n more", "\r\n\t: more"]),
+    ),
+)
+
+
+@given(lines=st.lists(_SPELLINGS, max_size=6))
+def test_however_a_line_is_spelled_it_is_read_as_by_the_scan(lines: list[str]) -> None:
+    head, _, body = a_request("OPTIONS").partition(b"\r\n\r\n")
+    lines = ["X-First: what may go on", *lines]
+    data = head + b"".join(b"\r\n" + line.encode() for line in lines) + b"\r\n\r\n" + body
+    expected: dict[str, list[str]] = {}
+    for name, value in scan(data)[1]:
+        expected.setdefault(header_key(name.decode()), []).append(value.decode())
+    read = Message.parse(data)
+    assert {name: read.all(name) for name in expected} == expected
+    assert {name: read.get(name) for name in expected} == {name: values[0] for name, values in expected.items()}
+    assert [header_key(name) for name, _ in read.headers] == [header_key(n.decode()) for n, _ in scan(data)[1]]
+
+
 # --- any bytes -------------------------------------------------------------------------------------------------------
 
 
