@@ -229,11 +229,11 @@ def _free_port(host: str, ports: int = 1) -> int:
 
     It is not of those that the system gives to whoever asks for any: until SIPp takes it somebody else would have it.
     """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for _ in range(200):
         first = random.SystemRandom().randrange(_PORTS.start, _PORTS.stop, 2)
         with ExitStack() as sockets, suppress(OSError):
             for port in range(first, first + ports):
-                family = socket.AF_INET6 if ":" in host else socket.AF_INET
                 sockets.enter_context(socket.socket(family, socket.SOCK_DGRAM)).bind((host, port))
             return first
     raise HarnessError(f"no UDP port between {_PORTS.start} and {_PORTS.stop} is free on {host}")

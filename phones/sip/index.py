@@ -167,7 +167,7 @@ class Message:
             self.method = method
         elif method != self.method:
             raise SipSyntaxError(f"CSeq method {method} in a {self.method} request")
-        self.body = rest if not rest and first.get("content-length") == b"0" and not self._more else self._cut(rest)
+        self.body = self._cut(rest)
         return self
 
     def _index_plain(self, data: bytes) -> bytes | None:
@@ -213,7 +213,7 @@ class Message:
         self._more = more
 
     def _read_start(self, start: bytes) -> None:
-        if start[:8] == b"SIP/2.0 " or start[:8].upper() == b"SIP/2.0 ":
+        if start[:8].upper() == b"SIP/2.0 ":
             code, _, reason = start[8:].partition(b" ")
             if len(code) != 3 or not code.isdigit() or not 100 <= int(code) <= 699:
                 raise SipSyntaxError(f"no valid status code: {start[:60]!r}")
@@ -224,7 +224,7 @@ class Message:
         method = _METHODS.get(parts[0])
         if len(parts) != 3 or (method is None and not _TOKEN.match(parts[0])):
             raise SipSyntaxError(f"no valid request line: {start[:60]!r}")
-        if parts[2] != b"SIP/2.0" and parts[2].upper() != b"SIP/2.0":
+        if parts[2].upper() != b"SIP/2.0":
             raise SipSyntaxError(f"SIP version {parts[2][:20]!r}", 505 if parts[2][:4].upper() == b"SIP/" else 400)
         if not parts[1] or parts[1][:1] == b"<":
             raise SipSyntaxError(f"no valid Request-URI: {parts[1][:60]!r}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import heapq
+from contextlib import suppress
 from dataclasses import dataclass
 
 from phones.sip.index import Message, SipSyntaxError
@@ -428,11 +429,8 @@ class TransactionLayer:
             return
         remote = source
         if not self._reliable:
-            try:
+            with suppress(SipSyntaxError):
                 remote = response_target(message)
-            except SipSyntaxError:
-                # a Via that names nowhere
-                remote = source
         machine = Machine(INVITE_SERVER if message.method == "INVITE" else SERVER, self._durations, now)
         self._server[key] = _Transaction(key, message.call_id, message, b"", remote, machine)
         self._outputs.append(Incoming(key, message, source))

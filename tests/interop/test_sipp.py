@@ -200,6 +200,18 @@ def test_a_wrong_password_is_refused(served: Served) -> None:
     assert "401" in outcome.error
 
 
+def test_one_that_waits_for_ever_is_ended() -> None:
+    """Told to end, SIPp waits for the calls that it has begun."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        row = ("u", REALM, credentials("u", "p"))
+        with Sipp(Part("register", {}, [row], remote=silent.getsockname())) as run:
+            [outcome] = run.wait(1)
+            assert not run.running
+    assert outcome.successful == 0
+    assert outcome.code != 0
+
+
 def test_calls_and_watchers_at_the_reference(served: Served) -> None:
     """SIPp registers as callee, watches itself be called, and calls with a password."""
     ready = served.outside.ready
