@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from phones.sip.index import Message
-from phones.sip.message import Address
 from reference_server.call_wire import display_of, user_of
 from reference_server.digests import Digests
 from reference_server.directory import Account, Device, Directory
@@ -14,7 +13,7 @@ from reference_server.legs import Party, Shows
 from reference_server.registrations import Registrations
 from reference_server.routing import Router, accounts_behind
 from reference_server.rules import KnownSource
-from reference_server.runtime import Runtime
+from reference_server.runtime import Route, Runtime
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class Callers:
         self._router = router
         self._digests = digests
 
-    def identify(self, request: Message, number: str, source: Address, now: float) -> Caller:
+    def identify(self, request: Message, number: str, source: Route, now: float) -> Caller:
         """Who sent the INVITE that dials `number`. Raises Doubted for a stranger."""
         if self._rules.known_source is KnownSource.TRUSTED:
             aor = self._registrations.aor_at(source, now)

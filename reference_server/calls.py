@@ -138,7 +138,7 @@ class Calls:
         """Take an INVITE that begins a call."""
         number = unquote(user_of(request.uri))
         try:
-            caller = self._callers.identify(request, number, source, now)
+            caller = self._callers.identify(request, number, Route(source, transport), now)
         except Doubted as doubted:
             headers = [("Proxy-Authenticate", challenge) for challenge in doubted.challenges]
             data = response(request, 407, headers=headers, to_tag=self._relay.tag())

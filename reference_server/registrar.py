@@ -55,7 +55,7 @@ class Registrar:
         """Take a REGISTER; the answers go out through the wire, the final one a little later."""
         try:
             aor = self._aor(request)
-            trusted = self._is_trusted(aor, source, now)
+            trusted = self._is_trusted(aor, Route(source, transport), now)
             bindings = self._bindings(request, trusted=trusted)
             credentials = None
             if not trusted:
@@ -155,7 +155,7 @@ class Registrar:
         if any(0 < binding.expires < self._rules.min_expires for binding in bindings):
             raise Rejected(423, "Interval Too Brief", (("Min-Expires", str(self._rules.min_expires)),))
 
-    def _is_trusted(self, aor: Aor, source: Socket, now: float) -> bool:
+    def _is_trusted(self, aor: Aor, source: Route, now: float) -> bool:
         trusted = self._rules.known_source is KnownSource.TRUSTED
         return trusted and self._registrations.source_is_known(aor, source, now)
 

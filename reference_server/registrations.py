@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from phones.sip.message import Address
 from phones.sip.value import value
 from reference_server.behaviour_registrar import Capacity, Flows, Freshness, Location, RegistrarRules
 from reference_server.rules import Recipient
@@ -72,7 +71,7 @@ class Registrations:
         self._rules = rules
         self._contacts: dict[tuple[str, str], list[Contact]] = {}
         self._replaced: dict[tuple[str, str], list[Contact]] = {}
-        self._sources: dict[Address, Aor] = {}
+        self._sources: dict[Route, Aor] = {}
 
     def restart(self) -> None:
         """Forget everybody, unless the rules keep them."""
@@ -96,11 +95,13 @@ class Registrations:
         known = [*replaced, *contacts]
         return known if which is Recipient.ALL else known[-2:][:1]
 
-    def source_is_known(self, aor: Aor, source: Address, now: float) -> bool:
-        """Whether a current contact of `aor` was registered from `source`. A proxy's address says nothing."""
-        return any(contact.route.remote == source and not contact.route.path for contact in self.current(aor, now))
+    def source_is_known(self, aor: Aor, source: Route, now: float) -> bool:
+        """Whether a current contact of `aor` was registered from `source`, with its transport: UDP and TCP may use one
+        port for two phones. A proxy's address says nothing.
+        """
+        return any(contact.route == source for contact in self.current(aor, now))
 
-    def aor_at(self, source: Address, now: float) -> Aor | None:
+    def aor_at(self, source: Route, now: float) -> Aor | None:
         """The address-of-record that registered last from `source`, None when none is current."""
         aor = self._sources.get(source)
         return aor if aor is not None and self.source_is_known(aor, source, now) else None
@@ -120,7 +121,7 @@ class Registrations:
             self._replaced[aor.key] = [*replaced, *others][-REMEMBERED:]
             others = []
         self._contacts[aor.key] = [*others, contact]
-        self._sources[contact.route.remote] = aor
+        self._sources[contact.route] = aor
         return not refreshed
 
     def remove(self, aor: Aor, uri: str, now: float) -> None:
@@ -135,11 +136,11 @@ class Registrations:
 
     def disconnected(self, route: Route) -> None:
         """Take out what was registered by a connection that is gone: a phone behind it cannot be reached."""
-        aor = self._sources.get(route.remote)
+        aor = self._sources.get(route)
         known = self._contacts.get(aor.key, []) if aor is not None else []
         if aor is None or all(contact.route != route for contact in known):
             return
-        del self._sources[route.remote]
+        del self._sources[route]
         self._contacts[aor.key] = [contact for contact in known if contact.route != route]
         if not self._contacts[aor.key]:
             self.flush(aor)

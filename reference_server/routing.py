@@ -187,13 +187,15 @@ def gateways(resource: Document) -> list[tuple[str, int]]:
     return found
 
 
-def accounts_behind(directory: Directory, source: tuple[str, int]) -> list[Account]:
-    """The accounts with a trunk to that address."""
+def accounts_behind(directory: Directory, source: Route) -> list[Account]:
+    """The accounts with a trunk to that address. Trunks speak UDP."""
+    if source.transport != "udp":
+        return []
     return [
         account
         for account in directory.accounts.values()
         if any(
-            _is_enabled(stored.document) and source in gateways(stored.document)
+            _is_enabled(stored.document) and source.remote in gateways(stored.document)
             for stored in account.resources.values()
         )
     ]

@@ -119,8 +119,8 @@ class Bench:
         self.now = end
         return self.sent[start:]
 
-    def receive(self, data: bytes, source: Address) -> None:
-        self.server.receive(data, source, self.now)
+    def receive(self, data: bytes, source: Address, transport: str = "udp") -> None:
+        self.server.receive(data, source, self.now, transport)
         self.collect()
 
     def raw(self, method: str, target: str, headers: Sequence[tuple[str, str]] = (), body: bytes = b"") -> Reply:
@@ -172,6 +172,8 @@ class Phone:
     taken: list[Message] = field(default_factory=list)
     extra: list[tuple[str, str]] = field(default_factory=list)
     """Headers of every REGISTER to come."""
+    transport: str = "udp"
+    """What the server takes its requests to come by."""
     _branches: int = 0
 
     def __post_init__(self) -> None:
@@ -216,7 +218,7 @@ class Phone:
     def send(self, method: str, headers: Sequence[tuple[str, str]] = ()) -> Message | None:
         """Send a request; the first final answer within a second, None when there was none."""
         before = len(self.taken)
-        self.bench.receive(self.request(method, headers), self.address)
+        self.bench.receive(self.request(method, headers), self.address, self.transport)
         for _ in range(100):
             for message in self.taken[before:]:
                 if not message.is_request and message.status >= 200:

@@ -219,6 +219,8 @@ def test_trusted_source_needs_no_password() -> None:
     assert phone.register(password="wrong") == 200
     assert len(answers(phone)) == before + 1
     assert bench.phone(port=7000).register(password="wrong") == 401
+    phone.transport = "tcp"
+    assert phone.register(password="wrong") == 401
 
 
 def test_many_contacts() -> None:

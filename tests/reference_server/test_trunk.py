@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
+from unittest import mock
 
 import pytest
 
@@ -125,6 +127,25 @@ def test_two_accounts_behind_one_gateway() -> None:
     carrier.call("3001")
     bench.run(0.5)
     assert len(phone.invites) == 1
+
+
+def test_a_port_of_tcp_is_not_the_same_port_of_udp() -> None:
+    bench = Bench()
+    a, b = office(bench)
+    carrier = trunk(bench)
+    child = bench.server.seed.child_account
+    stranger = bench.phone(child.devices[0], port=a.port, realm=child.realm)
+    stranger.transport = "tcp"
+    assert stranger.register() == 200
+    bench.phones[a.address] = a
+    a.call("1002")
+    bench.run(0.5)
+    assert len(b.invites) == 1
+    with mock.patch.object(carrier, "receive", partial(bench.receive, source=carrier.address, transport="tcp")):
+        call = carrier.call("1002")
+        bench.run(0.5)
+    assert carrier.statuses(call) == [407]
+    assert len(b.invites) == 1
 
 
 def course(told: list[Channel], user: str, direction: Direction) -> bool:
