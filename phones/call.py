@@ -88,7 +88,7 @@ class Call:
     # beginnings
 
     def start(self, target: str, caller: str, now: float) -> None:
-        """Call `target` as `caller`, both URIs."""
+        """Call `target` as `caller`, both URIs. Raises SipSyntaxError where no request can be made of them."""
         self._target = self._to = target
         self._redirection = Redirection(target)
         self._from = f"<{caller}>;tag={self.tag}"
@@ -377,7 +377,7 @@ class Call:
         self._remote = self._elsewhere or line.edge
         data = request("INVITE", self._target, headers, body)
         self._asked = Message.parse(data)
-        self._invite_key = self._line.request(data, now, self._heard, self._remote)
+        self._invite_key = self._line.request(data, now, self._heard, self._remote, self._asked)
         self._keys.add(self._invite_key)
 
     def _shown(self) -> list[tuple[str, str]]:

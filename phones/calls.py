@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +18,7 @@ from phones.session import Voice, readable
 from phones.sip import sdp
 from phones.sip.dialog import Dialog, tag_of, user_of
 from phones.sip.index import Message, SipSyntaxError
-from phones.sip.message import REASONS, Address, request
+from phones.sip.message import REASONS, Address
 from phones.sip.transactions import Incoming
 
 _MOST_CALLS = 100
@@ -73,7 +75,10 @@ def _contacts(to: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
 
 
 class Calls:
-    """All calls of one phone. `address` opens or tells its RTP address, and may raise OSError."""
+    """All calls of one phone. `address` opens or tells its RTP address, and may raise OSError.
+
+    Those that are left and only wait for late answers, of which a busy phone has many, are kept apart by their end.
+    """
 
     def __init__(self, line: Line, address: Callable[[], Address], tone: int) -> None:
         self.policy = CallPolicy()
@@ -82,6 +87,8 @@ class Calls:
         self._line = line
         self._address = address
         self._calls: list[Call] = []
+        self._left: list[tuple[float, int, Call]] = []
+        self._order = itertools.count()
 
     # what the phone is told to do
 
@@ -90,7 +97,6 @@ class Calls:
 
         Raises SipSyntaxError when `target` fits into no request, OSError without an RTP address.
         """
-        Message.parse(request("INVITE", target, [("Call-ID", "1"), ("CSeq", "1 INVITE")]))
         identity = self._line.identity
         if caller is None:
             caller = identity.aor
@@ -98,8 +104,8 @@ class Calls:
             caller = f"sip:{caller}@{identity.realm}"
         voice = Voice(self._address(), self.tone)
         call = Call(self._line, "out", voice, self._line.new_call_id(), user_of(f"<{target}>"), now)
-        self._calls.append(call)
         call.start(target, caller, now)
+        self._calls.append(call)
         return call.call_id
 
     def ring(self, now: float) -> None:
@@ -172,7 +178,8 @@ class Calls:
     @property
     def idle(self) -> bool:
         """Whether there is no call any more of which the other side may not know that it is over."""
-        return all(call.machine.ended or call.machine.state == "left" for call in self._calls)
+        self._sweep()
+        return not self._calls
 
     def talk(self, packets: int, now: float) -> None:
         """Send more of our tone in the newest call that is up."""
@@ -183,9 +190,10 @@ class Calls:
 
     def lose(self, reason: str, now: float) -> None:
         """Lose all calls, without a word."""
-        for call in self._calls:
+        for call in (*self._calls, *self._lingering):
             call.lose(reason, now)
-        self._sweep()
+        self._calls.clear()
+        self._left.clear()
 
     def _newest(self, direction: str, states: tuple[str, ...], purpose: str) -> Call:
         for call in reversed(self._calls):
@@ -265,7 +273,8 @@ class Calls:
 
     def _find(self, message: Message) -> Call | None:
         """The call that a request is in."""
-        return next((call for call in self._calls if call.dialog_of(message) is not None), None)
+        calls = itertools.chain(self._calls, self._lingering)
+        return next((call for call in calls if call.dialog_of(message) is not None), None)
 
     def has(self, message: Message) -> bool:
         """Whether a request is in one of the calls."""
@@ -299,7 +308,8 @@ class Calls:
 
     def next_deadline(self) -> float | None:
         """When `handle_timer` has to be called, in seconds, or None."""
-        earliest: float | None = None
+        self._sweep()
+        earliest = self._left[0][0] if self._left else None
         for call in self._calls:
             deadline = call.next_deadline()
             if deadline is not None and (earliest is None or deadline < earliest):
@@ -312,7 +322,20 @@ class Calls:
             deadline = call.next_deadline()
             if deadline is not None and deadline <= now:
                 call.handle_timer(now)
+        while self._left and self._left[0][0] <= now:
+            heapq.heappop(self._left)[2].handle_timer(now)
         self._sweep()
 
+    @property
+    def _lingering(self) -> Iterator[Call]:
+        return (call for _, _, call in self._left)
+
     def _sweep(self) -> None:
-        self._calls = [call for call in self._calls if not call.machine.ended]
+        """Forget the calls that are over, and keep those apart that are left."""
+        if not any(call.machine.ended or call.machine.state == "left" for call in self._calls):
+            return
+        for call in self._calls:
+            end = call.machine.next_deadline() if call.machine.state == "left" else None
+            if end is not None:
+                heapq.heappush(self._left, (end, next(self._order), call))
+        self._calls = [call for call in self._calls if not (call.machine.ended or call.machine.state == "left")]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 
+from phones.call import Call
 from phones.calls import NoSuchCall
 from phones.effects import Called, Heard, Transmit
 from phones.sip import sdp
@@ -90,6 +93,58 @@ def test_a_call_that_comes_in() -> None:
     assert desk.phone.next_deadline() is not None  # of the transactions
     desk.run(100.0)
     assert desk.phone.next_deadline() is None
+
+
+def notified(desk: Desk, cseq: int) -> list[str]:
+    """What the phone says to a NOTIFY within the call that it made."""
+    desk.new()
+    desk.receive(theirs(desk, "NOTIFY", cseq, "Event: talk"))
+    return lines_of(desk.sent())
+
+
+def test_a_call_that_is_left_is_known_for_half_a_minute() -> None:
+    desk = in_call()
+    desk.receive(theirs(desk, "BYE", 2))
+    assert desk.phone.calls.idle
+    assert notified(desk, 3) == ["200 NOTIFY"]
+    desk.run(31.0)
+    assert notified(desk, 4) == ["200 NOTIFY"]
+    desk.run(2.0)
+    assert notified(desk, 5) == ["481 NOTIFY"]
+
+
+def test_a_call_that_is_left_ends_with_its_own_timer_alone() -> None:
+    """No deadline of a transaction falls on it, and none of another call."""
+    desk = in_call()
+    desk.receive(theirs(desk, "BYE", 2))
+    due = desk.now + 32.0
+    desk.phone.calls.handle_timer(due - 0.001)
+    assert desk.phone.calls.next_deadline() == pytest.approx(due)
+    desk.phone.calls.handle_timer(due)
+    assert desk.phone.calls.next_deadline() is None
+
+
+def test_nothing_is_kept_of_a_call_that_is_over() -> None:
+    desk = in_call()
+    desk.receive(theirs(desk, "BYE", 2))
+    call_id = the_invite(desk).call_id
+    assert [one.machine.state for one in every_call(call_id)] == ["left"]
+    desk.run(40.0)
+    assert every_call(call_id) == []
+
+
+def every_call(call_id: str) -> list[Call]:
+    """All that is in memory of the calls with that Call-ID."""
+    gc.collect()
+    return [each for each in gc.get_objects() if isinstance(each, Call) and each.call_id == call_id]
+
+
+def test_a_phone_that_loses_everything_loses_the_calls_that_are_left() -> None:
+    desk = in_call()
+    desk.receive(theirs(desk, "BYE", 2))
+    desk.do(desk.phone.forget)
+    assert desk.phone.calls.next_deadline() is None
+    assert notified(desk, 3) == ["481 NOTIFY"]
 
 
 # --- calling: refusals, challenges -----------------------------------------------------------------------------------
