@@ -11,15 +11,15 @@ class MediaRelay:
 
     def __init__(self, address: Address) -> None:
         self.address = address
-        self._legs: list[Leg] = []
+        self._legs: dict[Leg, None] = {}
 
     def add(self, leg: Leg) -> None:
         """A leg has begun."""
-        self._legs.append(leg)
+        self._legs[leg] = None
 
     def remove(self, leg: Leg) -> None:
         """A leg is over."""
-        self._legs = [other for other in self._legs if other is not leg]
+        self._legs.pop(leg, None)
 
     def restart(self) -> None:
         """Every leg is gone."""

@@ -193,15 +193,16 @@ class Presence:
 
     def _tell(self, presentity: Aor, now: float) -> None:
         for package in CALL_PACKAGES:
-            watching = self._watchers.of(presentity, package)
-            told = {
-                Told.ALL: watching,
-                Told.FIRST: watching[:1],
-                Told.NEWEST: watching[-1:],
-                Told.NAMESAKES: self._watchers.of_user(presentity.user, package),
-            }[self._rules.told]
+            told = self._told(presentity, package)
             for _ in range(self._rules.copies):
                 self._watchers.tell(told, now)
+
+    def _told(self, presentity: Aor, package: Package) -> Sequence[Subscription]:
+        if self._rules.told is Told.NAMESAKES:
+            # whoever has that name in any account: all watchers are gone through
+            return self._watchers.of_user(presentity.user, package)
+        watching = self._watchers.of(presentity, package)
+        return {Told.ALL: watching, Told.FIRST: watching[:1], Told.NEWEST: watching[-1:]}[self._rules.told]
 
     def _body(self, subscription: Subscription, version: int, idle: bool, now: float) -> bytes:
         presentity = subscription.presentity
