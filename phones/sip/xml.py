@@ -74,6 +74,10 @@ class _Open:
     text: list[str] = field(default_factory=list)
 
 
+def _prefixes(attributes: Mapping[str, str]) -> Mapping[str, str]:
+    return {key[6:]: value for key, value in attributes.items() if key[:5] == "xmlns" and key[5:6] in ("", ":")}
+
+
 class _Builder:
     """Builds the tree from expat's events and counts."""
 
@@ -92,8 +96,7 @@ class _Builder:
             raise DocumentError(f"{len(attributes)} attributes in one element, at most {MOST_ATTRIBUTES}")
         if max(map(len, (name, *attributes, *attributes.values()))) > LONGEST:
             raise DocumentError(f"a name or an attribute of more than {LONGEST} characters")
-        prefixes = {key[6:]: value for key, value in attributes.items() if key[:5] == "xmlns" and key[5:6] in ("", ":")}
-        self._open.append(_Open(name, attributes, prefixes))
+        self._open.append(_Open(name, attributes, _prefixes(attributes) if attributes else attributes))
 
     def end(self, _: str) -> None:
         prefix, _, name = self._open[-1].name.rpartition(":")
