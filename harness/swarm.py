@@ -7,11 +7,12 @@ import os
 import random
 import re
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from harness.figures import Figures
-from phones.calls import CallPolicy
+from phones.calls import CallPolicy, NoSuchCall
 from phones.effects import Called, Changed, Heard, Impaired, MediaIn, MediaOut, Sink, Subscribed, Transmit, Turned
 from phones.fleet import Fleet, RunningPhone
 from phones.line import Identity
@@ -20,6 +21,8 @@ from phones.net_shared import SharedWire
 from phones.sip.message import Address
 
 _TICK_S = 0.01
+TALK_S = 1.0
+"""How long a call of ours is up before we hang up."""
 _LEAVING_AT_ONCE = 100
 """Phones whose goodbye is on its way at the same time."""
 
@@ -85,6 +88,7 @@ class _Seat:
     lit: bool = False
     changed: bool = False
     called_at: float = 0.0
+    in_call: bool = False
 
 
 class Swarm:
@@ -179,6 +183,12 @@ class Swarm:
             self._awaited -= 1
             self._sums.wrong[f"no address for RTP: {error.strerror}"] += 1
 
+    @staticmethod
+    def _hang_up(seat: _Seat) -> None:
+        with suppress(NoSuchCall):
+            # the other side may have been faster
+            seat.phone.hang_up()
+
     def exercise(self) -> None:
         """Have those phones call that are to call somebody; count check-syncs and lamps from now on."""
         for seat in self._seats.values():
@@ -222,7 +232,7 @@ class Swarm:
         return replace(sums)
 
     async def stop(self, within_s: float) -> int:
-        """Unregister everybody, for so many seconds at most. Returns how many are still registered."""
+        """End all calls and registrations, for so many seconds at most. Returns how many are still registered."""
         self.figures()
         self._leaving = True
         end = self._clock.time() + within_s
@@ -234,6 +244,8 @@ class Swarm:
                 seat = waiting.popleft()
                 if seat.watched:
                     seat.phone.end_subscription(seat.member.watches)
+                if seat.in_call:
+                    seat.phone.leave_calls()
                 if seat.phone.begin_goodbye():
                     flying.append(seat)
             self._changed.clear()
@@ -361,6 +373,9 @@ class Swarm:
         """A call changed."""
         sums = self._sums
         seat = self._seats[phone]
+        seat.in_call = called.state != "ended"
+        if called.direction == "out" and called.state == "talking":
+            self._clock.call_at(now + TALK_S, self._hang_up, seat)
         if called.direction == "out":
             if called.state != "calling" and seat.called_at:
                 sums.call.add(now - seat.called_at)

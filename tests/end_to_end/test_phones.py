@@ -44,6 +44,15 @@ def test_a_fleet_is_exercised_and_nothing_is_lost(tmp_path: Path, more: list[str
     assert document["latencies"]["p50"] == document["latencies"]["registration"]["p50"]
 
 
+def test_calls_that_are_answered_end_and_so_do_their_lamps(tmp_path: Path) -> None:
+    done = phones(tmp_path, 4, "--exercise", "--answer", "--duration", 0.1, "--format", "json")
+    document = shown(done)
+    assert done.code == 0, document
+    # dark, ringing, busy, dark: of who is called; who calls is busy from the beginning
+    assert (document["calls"], document["lost"], document["wrong"]) == (2, 0, 0)
+    assert document["lamps"] == {"off": 4, "ringing": 0, "busy": 0, "unknown": 0}
+
+
 def test_registrations_are_kept_alive_on_one_socket_and_recorded(tmp_path: Path) -> None:
     record = tmp_path / "record"
     options = ("--watch", "--shared-socket", "--expires", 1, "--duration", 3, "--record", record)

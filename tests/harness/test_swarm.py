@@ -1,0 +1,58 @@
+"""The phones of a live fleet, without the command around them: what they do with the calls that an exercise makes."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+from harness.hosting import ReferenceHost
+from harness.swarm import TALK_S, Member, Plan, Swarm
+from harness.virtual import VirtualLoop
+from phones.net_memory import MemoryWire
+from phones.phone import Identity
+from reference_server.profiles import PROFILES
+
+
+async def called(seconds: float) -> tuple[Swarm, ReferenceHost]:
+    """Two phones, one of which calls the other, which answers: so long after the call was asked for."""
+    loop = asyncio.get_running_loop()
+    wire = MemoryWire(loop, random.Random(1))
+    host = ReferenceHost(PROFILES["documented"], wire=wire, clock=loop, rng=random.Random(2), epoch=0.0, sip_port=5060)
+    realm = host.server.seed.realm
+    one, other = (Identity(each.username, each.password, realm) for each in host.server.seed.devices[:2])
+    members = (Member("one", one, calls=other.aor), Member("other", other))
+    plan = Plan(members, host.sip, "127.0.0.1", 100.0, 600, shared=False, prefix="x-", seed=1, answer=True)
+    swarm = Swarm(plan, wire, loop, None)
+    pacing = asyncio.create_task(swarm.start())
+    await swarm.everybody()
+    swarm.exercise()
+    await asyncio.sleep(seconds)
+    pacing.cancel()
+    return swarm, host
+
+
+def live(host: ReferenceHost) -> int:
+    """Legs of the server that are neither over nor about to be."""
+    return sum(not leg.over for leg in host.server.calls.legs)
+
+
+def test_a_call_is_up_for_a_while_and_no_longer() -> None:
+    async def main() -> None:
+        swarm, host = await called(TALK_S)
+        assert (swarm.figures().calls_up, live(host)) == (2, 2)
+        await asyncio.sleep(TALK_S + 1.0)
+        assert live(host) == 0
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(main())
+
+
+def test_who_stops_hangs_up() -> None:
+    async def main() -> None:
+        swarm, host = await called(TALK_S)
+        assert live(host) == 2
+        assert await swarm.stop(10.0) == 0
+        assert live(host) == 0
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(main())
