@@ -375,6 +375,10 @@ class Calls:
 
     # what becomes of them
 
+    def described(self, leg: Leg) -> None:
+        """Told by the switch: the phone of a leg listens somewhere else, or for the first time."""
+        self._media.place(leg)
+
     def leg_changed(self, leg: Leg, event: str, now: float) -> None:
         """Told by the switch: progress, answered, refused, unanswered, gone, over."""
         call = self._calls.get(leg)

@@ -49,6 +49,9 @@ class Owner(Protocol):
         After over nothing follows.
         """
 
+    def described(self, leg: Leg) -> None:
+        """What the phone of a leg says of its media, `leg.session`, is another than before."""
+
 
 class Switch:
     """All legs that are not over yet."""
@@ -302,6 +305,7 @@ class Switch:
             leg.session, leg.body = sdp.parse(message.body), message.body
         except sdp.SdpError:
             return False
+        self._owner.described(leg)
         return True
 
     def _media_changed(self, key: str, request: Message, leg: Leg, transport: str, now: float) -> None:
@@ -313,6 +317,7 @@ class Switch:
         body = self._writer.answer(leg) if self.read_media(leg, request) else None
         if body is None or self._rules.changes is Gate.REFUSED:
             leg.session, leg.body = before
+            self._owner.described(leg)
             self._runtime.wire.respond(key, response(request, 488, headers=AGENT), transport, now)
             return
         leg.target = target_of(request) or leg.target

@@ -34,7 +34,9 @@ _HEARTBEAT_S = 5.0
     help="existing devices, CSV: username,password[,realm]; without it devices are made and removed again",
 )
 @click.option("--watch", is_flag=True, help="each phone watches the lamp of the next")
-@click.option("--answer", is_flag=True, help="answer calls, by default rejected as busy; those of --exercise last a second")
+@click.option(
+    "--answer", is_flag=True, help="answer calls, by default rejected as busy; those of --exercise last a second"
+)
 @click.option(
     "--exercise", is_flag=True, help="once all are there: a check-sync and a call for each, and what got lost"
 )

@@ -451,6 +451,15 @@ def test_media_may_move_within_a_call() -> None:
     assert a.final(Message.parse(again)).status == 200
     b.say(b"hello")
     assert bench.media[-1][1].remote == ("127.0.0.1", 16002)
+    where_it_was, where_it_is, where_it_would_be = (("127.0.0.1", port) for port in (16000, 16002, 16004))
+    strange = moved.replace(b"m=audio 16002 RTP/AVP", b"m=audio 16004 RTP/AVP 18\r\na=x:")
+    refused = a.message("INVITE", target, call.call_id, 2, final.get("to") or "", headers=headers, body=strange)
+    a.receive(refused)
+    assert a.final(Message.parse(refused)).status == 488
+    for source in (where_it_was, where_it_is, where_it_would_be):
+        bench.server.receive_media(b"from %d" % source[1], source, bench.now)
+    bench.collect()
+    assert b.heard == [b"from 16002"]
     broken = a.message("INVITE", target, call.call_id, 3, final.get("to") or "", headers=headers, body=b"x")
     a.receive(broken)
     assert a.final(Message.parse(broken)).status == 488
@@ -459,6 +468,22 @@ def test_media_may_move_within_a_call() -> None:
     assert a.final(Message.parse(info)).status == 200
     a.hang_up(call)
     assert forgotten(bench)
+
+
+def test_a_phone_with_several_calls_is_in_the_newest_that_is_joined() -> None:
+    bench = Bench()
+    a, b = office(bench)
+    carrier = trunk(bench)
+    a.call("1002")
+    bench.run(0.1)
+    outside = a.call("5550199")
+    a.say(b"the number outside is not rung yet")
+    bench.run(0.5)
+    a.say(b"now it has answered")
+    assert (b.heard, carrier.heard) == ([b"the number outside is not rung yet"], [b"now it has answered"])
+    a.hang_up(outside)
+    a.say(b"back again")
+    assert (b.heard[1:], carrier.heard[1:]) == ([b"back again"], [])
 
 
 def test_requests_of_a_dialog_that_is_not_there() -> None:
