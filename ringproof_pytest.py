@@ -176,8 +176,7 @@ def own_package(name: str, entries: Iterable[str]) -> ModuleSpec | None:
 def clash(room: str, place: Path) -> str:
     """Name both packages, in a part of a sentence."""
     return (
-        f"this project's own '{room}' ({place}) and ringproof's package of that name ({HOME / room}) "
-        "cannot be imported side by side"
+        f"the package '{room}' ({place}) and ringproof's of that name ({HOME / room}) cannot be imported side by side"
     )
 
 

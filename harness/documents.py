@@ -58,6 +58,8 @@ class JudgedCase(_Document):
 
     `closed_by` is the last of `closings`, null where no count had to be closed. `lamps` is a strip of a lamp over time
     under the truth over time, '' where no lamp decided. `claims` are steps that claim something and how they ended.
+    `step` and `line` are of the one that decided, '' and null where none did. The last of `trace` is the Call-ID to
+    look for first.
     """
 
     address: str
@@ -75,6 +77,8 @@ class JudgedCase(_Document):
     lamps: str
     claims: dict[str, Literal["met", "broken", "unproved", "open"]]
     label: str
+    step: str
+    line: int | None
     trace: list[str]
     duration_s: float
     encrypted: bool | None

@@ -6,6 +6,7 @@ import asyncio
 import functools
 import hashlib
 import itertools
+import json
 import math
 import queue
 import random
@@ -16,6 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from harness.agreement import Agreement
 from harness.baseline import Baseline, baseline_of, restated
@@ -32,7 +34,7 @@ from harness.world import World, socket_world, virtual_world
 from phones.sip.transport import Transport
 from reference_server.behaviour import Behaviour
 from reports import evidence
-from reports.record import SCHEMA, Event, RecordError, RecordWriter, link_latest
+from reports.record import EVENTS, SCHEMA, Event, RecordError, RecordWriter, link_latest
 from reports.secrets import Secrets
 
 TOOL = "ringproof"
@@ -144,6 +146,7 @@ class Engine:
         self.result = RunResult(
             run_id, options.out / run_id, self._started, options.target.name if options.target else "reference"
         )
+        self.result.folder = _own_folder(self.result.folder, self._header())
         self.result.planned = len(cases)
 
     def _new_run_id(self) -> str:
@@ -216,23 +219,25 @@ class Engine:
         self.result.interrupted = True
         self.interrupt()
 
-    def _write_header(self) -> None:
+    def _header(self) -> dict[str, Any]:
         options = self._options
-        self.result.header = self._recorder.write(
-            "header",
-            schema=SCHEMA,
-            tool=TOOL,
-            run=self.result.run_id,
-            target=self.result.target,
-            profile=options.profile,
-            mutant=options.mutant,
-            time="virtual" if options.virtual else "real",
-            seed=options.seed,
-            started=self._started,
-            again=_again(options),
-            baseline=options.baseline.model_dump(mode="json") if options.baseline else None,
-            cases=[case.address for case in self._cases],
-        )
+        return {
+            "schema": SCHEMA,
+            "tool": TOOL,
+            "run": self.result.run_id,
+            "target": self.result.target,
+            "profile": options.profile,
+            "mutant": options.mutant,
+            "time": "virtual" if options.virtual else "real",
+            "seed": options.seed,
+            "started": self._started,
+            "again": _again(options),
+            "baseline": options.baseline.model_dump(mode="json") if options.baseline else None,
+            "cases": [case.address for case in self._cases],
+        }
+
+    def _write_header(self) -> None:
+        self.result.header = self._recorder.write("header", **self._header())
         self.result.baseline = baseline_of(self.result.header)
 
     def _waits(self, address: str, what: str, seconds: float | None) -> None:
@@ -430,6 +435,24 @@ class Engine:
 
 def _nobody_waits() -> None:
     """Nothing is asleep that would have to be woken."""
+
+
+def _own_folder(folder: Path, header: dict[str, Any]) -> Path:
+    """`folder`, or one beside it where that holds the Record of another run: a seed alone does not make a run."""
+    for number in itertools.count(2):
+        if _may_be_replaced(folder, header):
+            return folder
+        folder = folder.with_name(f"{header['run']}-{number}")
+    raise AssertionError
+
+
+def _may_be_replaced(folder: Path, header: dict[str, Any]) -> bool:
+    try:
+        with (folder / EVENTS).open(encoding="utf-8") as events:
+            first = json.loads(events.readline())
+    except (OSError, ValueError):
+        return True
+    return not isinstance(first, dict) or all(first.get(name) == said for name, said in header.items())
 
 
 def _again(options: Options) -> list[str]:

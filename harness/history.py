@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -182,3 +182,12 @@ def part_of(message: Message, name: str) -> Any:
         return message.start_line
     value = message.get(name)
     return ABSENT if value is None else value
+
+
+def traced(
+    seen: Sequence[str], phones: Mapping[str, PhoneHistory], decisive: Iterable[int], called: str
+) -> tuple[str, ...]:
+    """The Call-IDs `seen`, behind all others the one to look for in a server's log: `called`, else of what decided."""
+    messages = [phone.messages[n] for n in decisive for phone in phones.values() if n in phone.messages]
+    last = [called] if called else [message.call_id for message in messages[-1:]]
+    return (*(each for each in seen if each not in last), *last)

@@ -11,7 +11,7 @@ from typing import Any
 from harness.call_claims import HearClaim, OrderClaim, StateClaim
 from harness.claims import Claim, RegistrationClaim, ReplyClaim, State, WindowClaim, WireClaim
 from harness.evidence import is_call_from, is_check_sync
-from harness.history import Arrival, PhoneHistory, read_message
+from harness.history import Arrival, PhoneHistory, read_message, traced
 from harness.lamp_claims import LampClaim, LawClaim, SubscriptionClaim
 from harness.lamps import presentity_key
 from harness.starvation import Starvation
@@ -386,8 +386,10 @@ class CaseJudge:
             matrix=self._start["matrix"],
             encrypted=self._start["encrypted"],
             claims={claim.id: claim.state.value for claim in self._claims.values()},
-            trace=tuple(self._trace),
+            trace=traced(self._trace, self._phones, decisive.decisive if decisive else (), self._called(decisive)),
             label=self._start["label"],
+            step=decisive.step if decisive else "",
+            line=decisive.line if decisive else None,
         )
 
     def _picture(self, claim: LampClaim) -> str:
@@ -401,6 +403,11 @@ class CaseJudge:
         watched = [event["t"] for event, _ in self._story if event["kind"] == "subscription"]
         start = min(watched, default=float(self._start["t"]))
         return strip([track.since(start) for track in tracks], 0.0, self._last_t - start)
+
+    def _called(self, decisive: Claim | None) -> str:
+        """The Call-ID of the newest call, where a lamp or nothing decided."""
+        called = (event["call_id"] for event, _ in reversed(self._story) if event["kind"] == "call")
+        return next(called, "") if decisive is None or isinstance(decisive, LampClaim) else ""
 
     def _decisive(self, overall: Verdict) -> Claim | None:
         if overall not in (Verdict.FAIL, Verdict.NON_STRICT, Verdict.INCONCLUSIVE):

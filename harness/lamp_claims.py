@@ -37,7 +37,7 @@ class LampClaim(WindowClaim):
 
     def _expectation(self) -> str:
         lamp = f"lamp of {self.spec['of']} on {self.spec['phone']}"
-        within = f"within {self.spec['within']:g} s of the reply"
+        within = f"within {self.spec['within']:g} s of the step before"
         if self.spec["how"] == "stays":
             return f"{lamp}: {self._wanted[0]}, and nothing else"
         if self.spec["how"] == "becomes":
@@ -79,12 +79,16 @@ class LampClaim(WindowClaim):
                     return
             return
         if states != self._wanted[: len(states)]:
-            self._break(points, f"it showed {states[-1]}{self._law()}")
+            self._break(points, f"it showed {states[-1]}{self._instead(len(states) - 1)}{self._law()}")
         elif states == self._wanted and points[-1].n > self._floor and points[-1].t > self.deadline + 1e-9:
             self._break(points, f"it came too late; {self.spec['within']:g} s were allowed")
 
     def _break(self, points: list[Point], why: str) -> None:
         self.settle(State.BROKEN, actual=self._say(), why=why, decisive=[point.n for point in points[-2:]])
+
+    def _instead(self, index: int) -> str:
+        """What it was to show in that place."""
+        return f" where {self._wanted[index]} was expected" if index < len(self._wanted) else ""
 
     def _law(self) -> str:
         """A law that was broken meanwhile: mostly the reason."""
@@ -122,8 +126,8 @@ class LampClaim(WindowClaim):
         elif not self.closes and points[-1].state.value == self._wanted[0]:
             self._break(points, f"it came too late; {self.spec['within']:g} s were allowed")
         else:
-            since = f"since {event['t'] - points[-1].t:.1f} s"
-            self._break(points, f"still {points[-1].state.value}, {since}{self._law()}")
+            length = f"for {event['t'] - points[-1].t:.1f} s"
+            self._break(points, f"still {points[-1].state.value}, {length}{self._law()}")
 
     def _lights(self, message: Message) -> bool:
         """Whether a message is one that this lamp goes by."""

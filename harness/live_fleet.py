@@ -89,10 +89,14 @@ class LiveFleet:
         self._parts: list[Part] = []
         self._task: asyncio.Task[object] | None = None
         self._doing = ""
+        self._removal: asyncio.Task[list[str]] | None = None
+        self._over = False
         self.outcome = FleetOutcome()
 
     def stop(self) -> None:
         """End it: properly when asked once, at once when asked again."""
+        if self._over:
+            return
         if self._stop.is_set() and self._task is not None:
             self.outcome.interrupted = True
             self._task.cancel()
@@ -111,26 +115,38 @@ class LiveFleet:
             with suppress(asyncio.CancelledError):
                 await self._live(world, api, tenancy)
         finally:
-            for part in self._parts:
-                await part.close()
-            self._say("removing devices")
-            self.outcome.left = await self._remove(tenancy)
-            await world.close()
+            await self._take_away(world, tenancy)
+            self._over = True
         return self.outcome
 
-    async def _remove(self, tenancy: Tenancy) -> list[str]:
-        """Take the devices away, unless told a second time to stop."""
-        task = asyncio.ensure_future(tenancy.remove(whole_accounts=True))
+    async def _take_away(self, world: World, tenancy: Tenancy) -> None:
+        """End the phones and remove the devices, whoever is told to stop meanwhile; removing may be told to stop."""
+        taking = asyncio.ensure_future(self._clear(world, tenancy))
+        while not taking.done():
+            try:
+                await asyncio.wait([taking])
+            except asyncio.CancelledError:
+                if self._removal is not None:
+                    self._removal.cancel()
+        await taking
+
+    async def _clear(self, world: World, tenancy: Tenancy) -> None:
+        for part in self._parts:
+            await part.close()
+        self._say("removing devices")
+        self._removal = asyncio.ensure_future(tenancy.remove(whole_accounts=True))
         try:
-            return await asyncio.shield(task)
+            self.outcome.left = await self._removal
         except asyncio.CancelledError:
-            task.cancel()
-            return [f"what is called `ringproof {self._label} ...` on {self._target.name}"]
+            self.outcome.left = [f"what is called `ringproof {self._label} ...` on {self._target.name}"]
+        finally:
+            await world.close()
 
     async def _live(self, world: World, api: SetupApi, tenancy: Tenancy) -> None:
         options = self._options
         identities, presentities, devices = await self._who(tenancy)
         if self._stop.is_set():
+            self.outcome.interrupted = True
             return
         plans = self._plans(world, identities, presentities)
         folders = self._folders(len(plans))
@@ -148,10 +164,17 @@ class LiveFleet:
             part.settled()
         if options.exercise and not self._stop.is_set():
             await self._exercise(api, devices)
-        self._say("all there")
+        if self._stop.is_set():
+            # before everything was there: what is missing is not lost
+            self.outcome.interrupted = True
+        else:
+            self._say("all there")
         end = None if options.duration_s is None else started + options.duration_s
         await self._until(lambda _: end is not None and time.monotonic() >= end, patient=True)
-        self.outcome.figures = self._figures()
+        self.outcome.figures = figures = self._figures()
+        if not self.outcome.interrupted:
+            # whoever was never begun counts, too
+            figures.lost = max(figures.lost, len(identities) - figures.registered)
         self.outcome.duration_s = time.monotonic() - started
         self._say("unregistering")
         still = await asyncio.gather(*(part.stop(options.leave_s) for part in self._parts))

@@ -229,9 +229,13 @@ class PhoneSteps:
         deadline = self._recorder.now + _CALL_TIMEOUT_S
         return await self._recorder.until(lambda: judge.phone_state(name) == state, lambda: deadline)
 
+    @staticmethod
+    def _silent(at: StepAt, name: str) -> str:
+        return f"step {at.number}: no call rings at {name}; one without `on_call` rejects calls as busy"
+
     async def _answer(self, at: StepAt, name: str) -> None:
         if not await self._is(name, "ringing"):
-            raise CannotPrepare(f"step {at.number}: no call rings at {name}")
+            raise CannotPrepare(self._silent(at, name))
         self._phones[name].running.answer()
         judge = self._recorder.judge
         deadline = self._recorder.now + _CALL_TIMEOUT_S
@@ -241,13 +245,13 @@ class PhoneSteps:
 
     async def _reject(self, at: StepAt, name: str, status: int) -> None:
         if not await self._is(name, "ringing"):
-            raise CannotPrepare(f"step {at.number}: no call rings at {name}")
+            raise CannotPrepare(self._silent(at, name))
         self._phones[name].running.reject(status)
         await self._is(name, "idle")
 
     async def _redirect(self, at: StepAt, name: str, to: list[str]) -> None:
         if not await self._is(name, "ringing"):
-            raise CannotPrepare(f"step {at.number}: no call rings at {name}")
+            raise CannotPrepare(self._silent(at, name))
         self._phones[name].running.redirect(*(self._target(name, each) for each in to))
         await self._is(name, "idle")
 

@@ -23,6 +23,8 @@ from phones.sip.message import Address
 _TICK_S = 0.01
 TALK_S = 1.0
 """How long a call of ours is up before we hang up."""
+_UNHEARD_S = 1.0
+"""How long goodbyes may take where nothing has ever come."""
 _LEAVING_AT_ONCE = 100
 """Phones whose goodbye is on its way at the same time."""
 
@@ -88,7 +90,7 @@ class _Seat:
     lit: bool = False
     changed: bool = False
     called_at: float = 0.0
-    in_call: bool = False
+    calls: frozenset[str] = frozenset()
 
 
 class Swarm:
@@ -184,10 +186,10 @@ class Swarm:
             self._sums.wrong[f"no address for RTP: {error.strerror}"] += 1
 
     @staticmethod
-    def _hang_up(seat: _Seat) -> None:
+    def _hang_up(seat: _Seat, call_id: str) -> None:
         with suppress(NoSuchCall):
             # the other side may have been faster
-            seat.phone.hang_up()
+            seat.phone.hang_up(call_id)
 
     def exercise(self) -> None:
         """Have those phones call that are to call somebody; count check-syncs and lamps from now on."""
@@ -235,6 +237,9 @@ class Swarm:
         """End all calls and registrations, for so many seconds at most. Returns how many are still registered."""
         self.figures()
         self._leaving = True
+        if not self._sums.arrivals:
+            # nobody is there who could answer
+            within_s = min(within_s, _UNHEARD_S)
         end = self._clock.time() + within_s
         waiting = deque(self._seats.values())
         flying: list[_Seat] = []
@@ -244,7 +249,7 @@ class Swarm:
                 seat = waiting.popleft()
                 if seat.watched:
                     seat.phone.end_subscription(seat.member.watches)
-                if seat.in_call:
+                if seat.calls:
                     seat.phone.leave_calls()
                 if seat.phone.begin_goodbye():
                     flying.append(seat)
@@ -373,9 +378,10 @@ class Swarm:
         """A call changed."""
         sums = self._sums
         seat = self._seats[phone]
-        seat.in_call = called.state != "ended"
+        call = {called.call_id}
+        seat.calls = seat.calls - call if called.state == "ended" else seat.calls | call
         if called.direction == "out" and called.state == "talking":
-            self._clock.call_at(now + TALK_S, self._hang_up, seat)
+            self._clock.call_at(now + TALK_S, self._hang_up, seat, called.call_id)
         if called.direction == "out":
             if called.state != "calling" and seat.called_at:
                 sums.call.add(now - seat.called_at)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import signal
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,6 +17,7 @@ from harness.figures import Figures
 from harness.fleet_record import FleetRecord
 from harness.swarm import Plan, Swarm
 from phones.net_sockets import SocketWire
+from reports.record import RecordError
 
 _REPORT_S = 0.5
 _FAREWELL_S = 2.0
@@ -62,7 +65,8 @@ class LocalPart:
     async def start(self) -> None:
         loop = asyncio.get_running_loop()
         if self._folder is not None:
-            self._record = FleetRecord(self._folder, loop)
+            with _recording(self._folder):
+                self._record = FleetRecord(self._folder, loop)
         try:
             self._swarm = Swarm(self._plan, SocketWire(loop), loop, self._record)
         except OSError as error:
@@ -76,8 +80,9 @@ class LocalPart:
                 raise _no_address(self._plan, error) from error
             if error is not None:
                 raise error
-        if self._record is not None:
-            self._record.flush()
+        if self._record is not None and self._folder is not None:
+            with _recording(self._folder):
+                self._record.flush()
         return self.swarm.figures()
 
     def settled(self) -> None:
@@ -97,7 +102,17 @@ class LocalPart:
         if self._swarm is not None:
             self._swarm.close()
         if self._record is not None:
-            self._record.close()
+            with suppress(RecordError):
+                # it was said when it happened
+                self._record.close()
+
+
+@contextmanager
+def _recording(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except RecordError as error:
+        raise HarnessError(f"the Record cannot be kept: {error}", f"--record {folder}: is it writable?") from error
 
 
 def _no_address(plan: Plan, error: OSError) -> HarnessError:
@@ -120,7 +135,14 @@ class RemotePart:
         self._left: asyncio.Future[int] | None = None
 
     async def start(self) -> None:
-        self._process.start()
+        # a Ctrl-C at the terminal is for the one that tells it what to do, from its first moment on;
+        # multiprocessing unblocks signals when it starts its tracker
+        resource_tracker.ensure_running()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+        try:
+            self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         if self._theirs is not None:
             self._theirs.close()
         asyncio.get_running_loop().add_reader(self._ours.fileno(), self._heard)
@@ -181,10 +203,7 @@ class RemotePart:
 
 
 def _serve(pipe: Connection, plan: Plan, record: Path | None) -> None:
-    """The life of such a process."""
-    for number in (signal.SIGINT, signal.SIGHUP):
-        # a Ctrl-C at the terminal is for the one that tells us what to do
-        signal.signal(number, signal.SIG_IGN)
+    """The life of such a process: the signals that end a program are blocked, it ends with its pipe."""
     try:
         asyncio.run(_report(pipe, plan, record))
     except RingproofError as error:

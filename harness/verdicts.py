@@ -77,7 +77,13 @@ class CaseVerdict:
     """Claim to how it stands: met, broken, unproved or open."""
 
     trace: tuple[str, ...] = ()
+    """Call-IDs, the one to look for first at the end."""
+
     label: str = ""
+    step: str = ""
+    """The number of the step that decided, '' where none did, and its line in the file."""
+
+    line: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The case as the `run` and `report` documents show it."""
@@ -97,6 +103,8 @@ class CaseVerdict:
             "lamps": self.picture,
             "claims": self.claims,
             "label": self.label,
+            "step": self.step,
+            "line": self.line,
             "trace": list(self.trace),
             "duration_s": self.duration_s,
             "encrypted": self.encrypted,

@@ -140,13 +140,16 @@ class Calls:
         """Give up the newest call that nobody has answered yet."""
         self._newest("out", _CALLING, "to cancel").fire("hang up", now, "cancelled")
 
-    def hang_up(self, now: float) -> None:
-        """End the newest call that was answered, or that we have made."""
+    def hang_up(self, now: float, call_id: str | None = None) -> None:
+        """End the newest call that was answered, or that we have made; with `call_id` that one and no other."""
         fitting = [
             call
             for call in self._calls
-            if call.machine.state in ("accepted", "talking")
-            or (call.direction == "out" and call.machine.state in _CALLING)
+            if call_id in (None, call.call_id)
+            and (
+                call.machine.state in ("accepted", "talking")
+                or (call.direction == "out" and call.machine.state in _CALLING)
+            )
         ]
         if not fitting:
             raise NoSuchCall("no call to hang up")

@@ -367,9 +367,9 @@ class RunningPhone:
         """Hear the other side of the call that is up no more, or again; by re-INVITE or UPDATE."""
         self._about_calls(lambda now: self.phone.calls.hold(now, held=held, by=by))
 
-    def hang_up(self) -> None:
-        """End a call that was answered, or give up one of ours that nobody has answered."""
-        self._about_calls(self.phone.calls.hang_up)
+    def hang_up(self, call_id: str | None = None) -> None:
+        """End a call that was answered, or give up one of ours that nobody has answered; the newest, or that one."""
+        self._about_calls(lambda now: self.phone.calls.hang_up(now, call_id))
 
     def leave_calls(self) -> None:
         """End every call, in whatever way it is to be ended, and take no more."""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from reports.case_page import page_of
 from reports.record import Event
 from reports.view import CaseView, RunView
-from reports.words import MEANINGS, clean, decided, harmless, worst
+from reports.words import MEANINGS, clean, decided, harmless, whereabouts, worst
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -175,7 +175,7 @@ def _index(view: RunView, columns: list[Column], rows: list[ClauseRow]) -> dict[
                 case.verdict.get("verdict", "inconclusive"),
                 case.chapter,
                 round(case.verdict.get("duration_s", 0.0), 3),
-                case.verdict.get("file", ""),
+                whereabouts(case.verdict) if case.verdict else "",
             ]
             for case in view.cases
         ],

@@ -69,13 +69,19 @@ def explanation(verdict: Mapping[str, Any], again: str = "", evidence: str = "")
     lines += [f"            {line}" for line in verdict["lamps"].splitlines()]
     traced = f"; Call-ID {verdict['trace'][-1]}" if verdict["trace"] else ""
     rows = [
-        ("where", verdict["file"]),
+        ("where", whereabouts(verdict)),
         ("logs", f"grep {verdict['label']} in kazoo.log{traced}" if verdict["label"] else ""),
         ("evidence", evidence),
         ("again", again),
     ]
     lines += [f"  {name:<9} {value}" for name, value in rows if value]
     return plain("\n".join(lines))
+
+
+def whereabouts(verdict: Mapping[str, Any]) -> str:
+    """The file of a case, and the line and step that decided, where one did."""
+    line, step = verdict.get("line"), verdict.get("step")
+    return f"{verdict['file']}:{line}, step {step}" if line and step else str(verdict["file"])
 
 
 def findings(verdict: Mapping[str, Any]) -> list[tuple[str, str]]:

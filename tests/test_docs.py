@@ -33,6 +33,14 @@ def test_the_run_that_the_readme_shows_is_of_the_suite_that_is_shipped() -> None
     assert int(shown[1]) == sum(map(int, re.findall(r"\d+", closing[1]))) == len(cases)
 
 
+def test_the_failure_that_the_readme_shows_is_what_the_run_says(tmp_path: Path) -> None:
+    command, shown = re.findall(r"^\$ \.venv/bin/ringproof (run .*)\n((?:.*\n)*?)```", README, re.MULTILINE)[0]
+    arguments = [sys.executable, "-m", "harness.cli", *command.split(), "--out", str(tmp_path / "out")]
+    done = subprocess.run(arguments, cwd=ROOT, capture_output=True, text=True, timeout=100)
+    said = [line.rstrip().replace(str(tmp_path / "out"), "out") for line in done.stdout.splitlines()]
+    assert [line for line in shown.splitlines() if line not in said] == []
+
+
 def test_the_statements_that_the_readme_shows_are_the_catalogues() -> None:
     lines = re.findall(r" [✓≈] ([A-Z]+-\d+) +(.+?)…?  \((\d+) cases?\)", README)
     assert len(lines) > 5

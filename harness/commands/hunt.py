@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from harness.commands.behaviours import behaviour_options, chosen_behaviour, expected_profile
+from harness.commands.numbers import Finite
 from harness.errors import HarnessError, UsageError
 from harness.output import document, format_option, guarded, print_document
 
@@ -29,7 +30,7 @@ _TOLD_EVERY_S = 5.0
     type=click.Choice(["real", "virtual"]),
     help="default virtual, where an hour takes a moment; with --target FILE real",
 )
-@click.option("--seconds", type=click.FloatRange(1, 7 * 86_400), default=60, show_default=True, help="how long")
+@click.option("--seconds", type=Finite(1, 7 * 86_400), default=60, show_default=True, help="how long")
 @click.option("--until", type=click.IntRange(1), metavar="N", help="stop after so many findings")
 @click.option("--seed", type=click.IntRange(0), help="repeat a hunt; default a new one, which is printed")
 @click.option(

@@ -29,7 +29,7 @@ def command(selectors: tuple[str, ...], show_mutants: bool, show_table: bool, fo
     if show_table:
         return _table(selectors, format_)
     if show_mutants:
-        return _mutants(format_)
+        return _mutants(selectors, format_)
     found = listing.kept() if not selectors else None
     if found is None:
         found = _listing(selectors)
@@ -126,9 +126,11 @@ def _print(clauses: list[dict[str, Any]], scenarios: list[dict[str, Any]]) -> No
     click.echo(f"clauses that no mutant breaks: {', '.join(unbroken) or 'none'}")
 
 
-def _mutants(format_: str) -> int:
+def _mutants(selectors: tuple[str, ...], format_: str) -> int:
     from reference_server.mutants import MUTANTS
 
+    if selectors:
+        raise UsageError("--mutants takes no selector", f"ringproof mutants --list {' '.join(selectors)}")
     if format_ == "json":
         mutants = [
             {"name": each.name, "note": each.note, "source": each.source, "must_break": list(each.must_break)}

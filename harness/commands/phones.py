@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.commands.numbers import Finite
 from harness.errors import UsageError
 from harness.output import document, format_option, guarded, print_document
 
@@ -26,7 +27,7 @@ _HEARTBEAT_S = 5.0
 @click.command("phones", short_help="Keep a fleet of phones alive on a target.")
 @click.argument("count", type=click.IntRange(1, 1_000_000), metavar="N")
 @click.option("--target", "target_name", default="reference", show_default=True, help="reference, or a target file")
-@click.option("--rate", type=click.FloatRange(0.1), default=200.0, show_default=True, help="registrations per second")
+@click.option("--rate", type=Finite(0.1, 100_000), default=200.0, show_default=True, help="registrations per second")
 @click.option("--expires", type=click.IntRange(1), default=600, show_default=True, help="seconds of a registration")
 @click.option(
     "--credentials",
@@ -40,11 +41,11 @@ _HEARTBEAT_S = 5.0
 @click.option(
     "--exercise", is_flag=True, help="once all are there: a check-sync and a call for each, and what got lost"
 )
-@click.option("--duration", type=click.FloatRange(0.1), help="seconds; default until Ctrl-C")
+@click.option("--duration", type=Finite(0.1, 1e9), help="seconds; default until Ctrl-C")
 @click.option("--processes", type=click.IntRange(1, 256), default=1, show_default=True, help="when a core does not do")
 @click.option("--shared-socket", is_flag=True, help="one socket for all phones of a process, not one each")
 @click.option(
-    "--leave-within", type=click.FloatRange(0.1), help="seconds for goodbyes; default 30, and 1 more per 100 phones"
+    "--leave-within", type=Finite(0.1, 1e9), help="seconds for goodbyes; default 30, and 1 more per 100 phones"
 )
 @click.option("--record", type=click.Path(path_type=Path, file_okay=False), help="write every message into this folder")
 @click.option("--seed", type=click.IntRange(0), help="make names and tags repeatable")

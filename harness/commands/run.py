@@ -111,9 +111,7 @@ def command(
     if baseline_file is not None:
         name = target.name if target else "reference"
         known = baseline.load_baseline(baseline_file, target=name, profile=profile, day=day)
-    cases = chosen_cases(selectors)
-    if last_failed:
-        cases = _only_last_failed(cases, out)
+    cases = _last_failed(selectors, out) if last_failed else chosen_cases(selectors)
     chosen_seed = seed if seed is not None else random.SystemRandom().getrandbits(16)
     options: dict[str, Any] = {
         "out": out,
@@ -237,11 +235,20 @@ def chosen_cases(selectors: tuple[str, ...]) -> list[Case]:
 
     paths = [Path(each) for each in selectors if Path(each).exists() or each.endswith(SUFFIX)]
     words = [each for each in selectors if Path(each) not in paths]
-    return select(load_cases(scenario_files(paths) if paths else shipped()), words)
+    try:
+        return select(load_cases(scenario_files(paths) if paths else shipped()), words)
+    except UsageError as error:
+        beside = [f"{each.partition('[')[0]}{SUFFIX}" for each in words]
+        there = next((file for file in beside if not paths and Path(file).is_file()), None)
+        if there is None:
+            raise
+        raise UsageError(error.message, f"a file of your own is named by its path: {there}") from error
 
 
-def _only_last_failed(cases: list[Case], out: Path) -> list[Case]:
+def _last_failed(selectors: tuple[str, ...], out: Path) -> list[Case]:
+    """What was not fine in the last run; without `selectors` wherever its files are."""
     from harness.judged import read_run
+    from harness.loader import load_cases, scenario_files, shipped
     from harness.verdicts import Verdict
 
     fine = (Verdict.PASS, Verdict.UNCLEAR, Verdict.KNOWN, Verdict.SKIPPED)
@@ -251,9 +258,20 @@ def _only_last_failed(cases: list[Case], out: Path) -> list[Case]:
         raise UsageError(f"--last-failed: {error.message}", "run once without it") from error
     verdicts = {each.address: each.verdict for each in reported.verdicts}
     wanted = {address for address in reported.record.header["cases"] if verdicts.get(address) not in fine}
+    if not wanted:
+        raise UsageError("--last-failed: everything was fine in the last run", "run without it")
+    if selectors:
+        cases = chosen_cases(selectors)
+    else:
+        files = [Path(each.file) for each in reported.verdicts if each.address in wanted]
+        missing = wanted - verdicts.keys()
+        cases = load_cases(dict.fromkeys([*scenario_files(files), *(shipped() if missing else ())]))
     chosen = [case for case in cases if case.address in wanted]
     if not chosen:
-        raise UsageError("--last-failed: everything was fine in the last run", "run without it")
+        raise UsageError(
+            f"--last-failed: none of the {len(wanted)} cases that were not fine in the last run is selected",
+            "run it without a selector",
+        )
     return chosen
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from harness.commands.numbers import Finite
 from harness.errors import HarnessError, TargetUnavailable, UsageError
 from harness.output import document, error_fields, format_option, guarded, print_document
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 @click.option("--as", "login", metavar="USER:PASSWORD", help="register as this device first; Kazoo does not ask for it")
 @click.option("--event", type=click.Choice(["dialog", "presence"]), default="dialog", show_default=True)
 @click.option("--bind", help="local address; default the target's, else 127.0.0.1")
-@click.option("--duration", type=click.FloatRange(0.1), help="seconds; default until Ctrl-C")
+@click.option("--duration", type=Finite(0.1, 1e9), help="seconds; default until Ctrl-C")
 @format_option
 @guarded("watch")
 def command(

@@ -36,7 +36,9 @@ def save(finding: Finding, out: Path, behaviour: Behaviour, profile: str, words:
     scenario, events = out / f"{name}{SUFFIX}", out / f"{name}{_ENDING}"
     scenario.write_text(finding.scenario, encoding="utf-8")
     events.write_text(json.dumps(_content(finding, words, scenario.name), indent=2) + "\n", encoding="utf-8")
-    result = play(scenario, out / "records", behaviour, profile)
+    said = dict(zip(words[::2], words[1::2], strict=False))
+    options = {"mutant": said.get("--mutant"), "behaviour_file": said.get("--behaviour")}
+    result = play(scenario, out / "records" / name, behaviour, profile, **options)
     if result.error or not result.verdicts or write_evidence(result, lambda _: None):
         return Saved(scenario, events, None)
     evidence = folder_of(result.folder, result.verdicts[0].address)

@@ -94,8 +94,8 @@ def wait_until(reached: Callable[[], Awaited], seconds: float = 60.0) -> Awaited
 
 
 @contextmanager
-def started(*arguments: str | Path, cwd: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A command that goes on; killed at the end when it has not ended."""
+def started(*arguments: str | Path, cwd: Path, own_group: bool = False) -> Iterator[subprocess.Popen[bytes]]:
+    """A command that goes on; killed at the end when it has not ended. `own_group`: of processes, as of a shell."""
     process = subprocess.Popen(
         [*RINGPROOF, *map(str, arguments)],
         cwd=cwd,
@@ -104,6 +104,7 @@ def started(*arguments: str | Path, cwd: Path) -> Iterator[subprocess.Popen[byte
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         bufsize=0,  # what has been read ahead is not seen by `line_of`
+        start_new_session=own_group,
     )
     try:
         yield process

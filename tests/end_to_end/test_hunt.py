@@ -136,7 +136,7 @@ def test_a_hunt_by_the_command_and_its_finding_again(cli: CommandLine, tmp_path:
     [events] = tmp_path.glob("found/*.events.json")
     [scenario] = tmp_path.glob("found/*.scenario.yaml")
     assert scenario.read_text(encoding="utf-8") == finding["scenario"]
-    assert list(tmp_path.glob("found/records/*/found/*/*adder*"))
+    assert list(tmp_path.glob("found/records/*/*/found/*/*adder*"))
     for place in (events, scenario):
         again = cli("replay", place, "--mutant", "stuck-after-reject", "--time", "virtual", "--format", "json")
         assert again.code == 1

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import socket
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -71,6 +75,14 @@ def test_registrations_are_kept_alive_on_one_socket_and_recorded(tmp_path: Path)
     assert b'response="**' in whole.wire
 
 
+def until(process: subprocess.Popen[bytes], words: str) -> None:
+    """Read what a command says until it says so."""
+    said = line_of(process.stderr)
+    while words not in said:
+        assert said
+        said = line_of(process.stderr)
+
+
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Outside]:
     """A reference server that stays, and its target file."""
@@ -87,10 +99,59 @@ def test_ctrl_c_unregisters_and_removes_what_was_made(tmp_path: Path, served: Ou
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=60)
     document = shown(Done(process.returncode, out.decode(), ""))
-    assert not document["interrupted"]
+    assert process.returncode == (2 if document["interrupted"] else 0)
     assert (document["still_registered"], document["left"]) == (0, [])
     assert served.devices() == before
     assert len(served.get(statuses).document["data"]) == 1
+
+
+@pytest.mark.parametrize("more", [[], ["--processes", "2"]])
+def test_ctrl_c_again_and_again_loses_nothing(tmp_path: Path, served: Outside, more: list[str]) -> None:
+    before = served.devices()
+    command = ("phones", "20", "--watch", "--target", "target.yaml", *more)
+    with started(*command, cwd=tmp_path) as process:
+        until(process, "all there")
+        for _ in range(4):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.03)
+        out, err = process.communicate(timeout=60)
+    assert b"Traceback" not in err
+    # one that comes when everything is done and said ends a command as ever
+    assert process.returncode in (0, 2, -signal.SIGINT)
+    assert b"registered " in out or process.returncode < 0
+    assert served.devices() == before or b"left on the target" in out
+
+
+def test_who_ends_the_whole_group_ends_it_well(tmp_path: Path, served: Outside) -> None:
+    before = served.devices()
+    command = ("phones", "20", "--target", "target.yaml", "--processes", "2")
+    with started(*command, cwd=tmp_path, own_group=True) as process:
+        until(process, "all there")
+        os.killpg(process.pid, signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, b"Traceback" in err) == (0, False)
+    assert b"0 lost, 0 wrong" in out
+    assert served.devices() == before
+
+
+def test_a_record_that_cannot_be_kept(cli: CommandLine) -> None:
+    done = cli("phones", "2", "--record", "/proc/nowhere", "--duration", "1", "--format", "json")
+    assert shown(done)["error"]["message"].startswith("the Record cannot be kept: cannot write the Record into /proc")
+
+
+def test_nobody_is_waited_for_who_was_never_heard(tmp_path: Path, served: Outside) -> None:
+    deaf = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    deaf.bind(("127.0.0.1", 0))
+    target = (tmp_path / "target.yaml").read_text(encoding="utf-8")
+    there = served.ready["sip"]["udp"]
+    (tmp_path / "deaf.yaml").write_text(target.replace(there, f"127.0.0.1:{deaf.getsockname()[1]}"), encoding="utf-8")
+    command = ("phones", "3", "--target", "deaf.yaml", "--leave-within", "500")
+    with deaf, started(*command, cwd=tmp_path) as process:
+        until(process, "registering")
+        deaf.recv(4096)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 2
 
 
 def test_existing_devices_from_a_file(tmp_path: Path, served: Outside) -> None:
@@ -126,6 +187,8 @@ USAGE: list[tuple[list[str], str]] = [
     (["3", "--exercise", "--shared-socket"], "--exercise needs a socket for each phone"),
     (["1", "--exercise"], "--exercise needs two phones"),
     (["3", "--target", "nowhere.yaml"], "nowhere.yaml: no such file"),
+    (["3", "--rate", "nan"], "nan is no number"),
+    (["3", "--duration", "inf"], "inf is not in the range"),
 ]
 
 

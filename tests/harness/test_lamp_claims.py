@@ -86,12 +86,12 @@ def test_a_lamp_that_is_so_already_has_become_so() -> None:
 @pytest.mark.parametrize(
     ("states", "said"),
     [
-        (("busy", "off"), "it showed busy"),
-        (("ringing", "off"), "it showed off"),
-        (("ringing", "busy", "ringing", "off"), "it showed ringing"),
+        (("busy", "off"), "it showed busy where ringing was expected"),
+        (("ringing", "off"), "it showed off where busy was expected"),
+        (("ringing", "busy", "ringing", "off"), "it showed ringing where off was expected"),
         (("ringing", "busy", "off", "ringing"), "it showed ringing"),
-        (("ringing", "busy"), "still busy, since 2.8 s"),
-        ((), "still off, since"),
+        (("ringing", "busy"), "still busy, for 2.8 s"),
+        ((), "still off, for 3.0 s"),
     ],
 )
 def test_another_course(states: tuple[str, ...], said: str) -> None:
@@ -99,7 +99,9 @@ def test_another_course(states: tuple[str, ...], said: str) -> None:
     verdict = play.wait(3 - 0.1 * len(states)).expired().end().judged()
     assert verdict.verdict is FAIL
     assert verdict.why.startswith(said)
-    assert verdict.expected == "lamp of desk on watcher: off, ringing, busy, off, the last within 2 s of the reply"
+    assert (
+        verdict.expected == "lamp of desk on watcher: off, ringing, busy, off, the last within 2 s of the step before"
+    )
 
 
 def test_the_engine_need_not_say_that_time_is_over_to_see_another_course() -> None:
@@ -314,7 +316,7 @@ def test_the_control_of_a_former_subscription_is_none() -> None:
 def test_a_new_subscription_without_notify_shows_nothing() -> None:
     play = Play().subscribe("busy").subscribe("", call_id="sub-2").mark().stimulus().stays("busy")
     play.shows("busy", call_id="sub-1")
-    assert closed(play).end().judged().why == "it showed unknown"
+    assert closed(play).end().judged().why == "it showed unknown where busy was expected"
 
 
 # --- where a window begins -------------------------------------------------------------------------------------------
