@@ -437,6 +437,9 @@ def _nobody_waits() -> None:
     """Nothing is asleep that would have to be woken."""
 
 
+_LONGEST_HEADER = 1 << 24
+
+
 def _own_folder(folder: Path, header: dict[str, Any]) -> Path:
     """`folder`, or one beside it where that holds the Record of another run: a seed alone does not make a run."""
     for number in itertools.count(2):
@@ -447,9 +450,11 @@ def _own_folder(folder: Path, header: dict[str, Any]) -> Path:
 
 
 def _may_be_replaced(folder: Path, header: dict[str, Any]) -> bool:
+    path = folder / EVENTS
     try:
-        with (folder / EVENTS).open(encoding="utf-8") as events:
-            first = json.loads(events.readline())
+        with path.open(encoding="utf-8") as events:
+            # whatever else is in its place may have no end
+            first = json.loads(events.readline(_LONGEST_HEADER)) if path.is_file() else None
     except (OSError, ValueError):
         return True
     return not isinstance(first, dict) or all(first.get(name) == said for name, said in header.items())

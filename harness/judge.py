@@ -406,8 +406,12 @@ class CaseJudge:
 
     def _called(self, decisive: Claim | None) -> str:
         """The Call-ID of the newest call, where a lamp or nothing decided."""
-        called = (event["call_id"] for event, _ in reversed(self._story) if event["kind"] == "call")
-        return next(called, "") if decisive is None or isinstance(decisive, LampClaim) else ""
+        if not (decisive is None or isinstance(decisive, LampClaim)):
+            return ""
+        calls = [event for event, _ in self._story if event["kind"] == "call"]
+        # there are two legs: of who called, where that was a phone of ours
+        ours = [event for event in calls if event["way"] == "out"]
+        return str((ours or calls)[-1]["call_id"]) if calls else ""
 
     def _decisive(self, overall: Verdict) -> Claim | None:
         if overall not in (Verdict.FAIL, Verdict.NON_STRICT, Verdict.INCONCLUSIVE):

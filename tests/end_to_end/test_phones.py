@@ -7,8 +7,8 @@ import os
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -113,7 +113,8 @@ def test_ctrl_c_again_and_again_loses_nothing(tmp_path: Path, served: Outside, m
         until(process, "all there")
         for _ in range(4):
             process.send_signal(signal.SIGINT)
-            time.sleep(0.03)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(0.03)
         out, err = process.communicate(timeout=60)
     assert b"Traceback" not in err
     # one that comes when everything is done and said ends a command as ever
