@@ -437,24 +437,20 @@ def _nobody_waits() -> None:
     """Nothing is asleep that would have to be woken."""
 
 
-_LONGEST_HEADER = 1 << 24
-
-
 def _own_folder(folder: Path, header: dict[str, Any]) -> Path:
     """`folder`, or one beside it where that holds the Record of another run: a seed alone does not make a run."""
-    for number in itertools.count(2):
-        if _may_be_replaced(folder, header):
-            return folder
-        folder = folder.with_name(f"{header['run']}-{number}")
-    raise AssertionError
+    beside = (folder.with_name(f"{folder.name}-{number}") for number in itertools.count(2))
+    return next(each for each in itertools.chain([folder], beside) if _may_be_replaced(each, header))
 
 
 def _may_be_replaced(folder: Path, header: dict[str, Any]) -> bool:
     path = folder / EVENTS
+    if not path.is_file():
+        # whatever else is in its place may have no end
+        return True
     try:
         with path.open(encoding="utf-8") as events:
-            # whatever else is in its place may have no end
-            first = json.loads(events.readline(_LONGEST_HEADER)) if path.is_file() else None
+            first = json.loads(events.readline())
     except (OSError, ValueError):
         return True
     return not isinstance(first, dict) or all(first.get(name) == said for name, said in header.items())

@@ -377,7 +377,7 @@ class Call:
         self._remote = self._elsewhere or line.edge
         data = request("INVITE", self._target, headers, body)
         self._asked = Message.parse(data)
-        self._invite_key = self._line.request(data, now, self._heard, self._remote, self._asked)
+        self._invite_key = self._line.request(data, now, self._heard, self._remote)
         self._keys.add(self._invite_key)
 
     def _shown(self) -> list[tuple[str, str]]:

@@ -12,7 +12,6 @@ from phones.effects import Effect, HangUp, Kind, Transmit, Turned
 from phones.outbound import Outbound
 from phones.personality import ORDINARY, Personality
 from phones.sip.dialog import Dialog, address_of
-from phones.sip.index import Message
 from phones.sip.message import Address, response
 from phones.sip.transactions import MAGIC, AckFor, Answer, Incoming, Output, Send, TimedOut, TransactionLayer
 from phones.sip.transport import Transport
@@ -164,19 +163,9 @@ class Line:
         """The Via of a new request."""
         return f"SIP/2.0/{self.transport.upper()} {format_address(self.local)};rport;branch={MAGIC}{self.token()}"
 
-    def request(
-        self,
-        data: bytes,
-        now: float,
-        listener: Listener,
-        remote: Address | None = None,
-        message: Message | None = None,
-    ) -> str:
-        """Send a request, to the edge without `remote`, and return its key. `listener` is told what comes of it.
-
-        `message` is the same, where it has been read already.
-        """
-        key = self.transactions.request(data, remote or self.edge, now, message)
+    def request(self, data: bytes, now: float, listener: Listener, remote: Address | None = None) -> str:
+        """Send a request, to the edge without `remote`, and return its key. `listener` is told what comes of it."""
+        key = self.transactions.request(data, remote or self.edge, now)
         self._listeners[key] = listener
         self.flush()
         return key

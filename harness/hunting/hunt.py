@@ -315,23 +315,7 @@ class Hunt:
         return result.verdicts[0].verdict
 
 
-def play(
-    file: Path,
-    out: Path,
-    behaviour: Behaviour,
-    profile: str,
-    *,
-    mutant: str | None = None,
-    behaviour_file: str | None = None,
-) -> RunResult:
-    """Run a scenario file in the virtual world. `mutant` or `behaviour_file`: how a command line names `behaviour`."""
-    options = Options(
-        out=out,
-        behaviour=behaviour,
-        profile=profile,
-        mutant=mutant,
-        behaviour_file=behaviour_file,
-        virtual=True,
-        seed=1,
-    )
+def play(file: Path, out: Path, behaviour: Behaviour, profile: str, **named: Any) -> RunResult:
+    """Run a scenario file in the virtual world. `named`: the options of a run by which others name `behaviour`."""
+    options = Options(out=out, behaviour=behaviour, profile=profile, virtual=True, seed=1, **named)
     return Engine(load_cases([file]), options).run()

@@ -348,16 +348,13 @@ class TransactionLayer:
         self._outputs: list[Output] = []
         self._sweeps = 0.0
 
-    def request(self, data: bytes, remote: Address, now: float, message: Message | None = None) -> str:
-        """Send the request `data` in a new client transaction and return its key. An ACK has no transaction.
-
-        `message` is `data` where somebody has read it already.
-        """
+    def request(self, data: bytes, remote: Address, now: float) -> str:
+        """Send the request `data` in a new client transaction and return its key. An ACK has no transaction."""
         method, branch, call_id = _names(data)
         key = f"{branch} {method}"
         if method != "ACK":
             machine = Machine(INVITE_CLIENT if method == "INVITE" else CLIENT, self._durations, now)
-            transaction = _Transaction(key, call_id, message, data, remote, machine)
+            transaction = _Transaction(key, call_id, None, data, remote, machine)
             self._client[key] = transaction
             self._arm(transaction, now, client=True)
         self._outputs.append(Send(data, remote, retransmission=False))

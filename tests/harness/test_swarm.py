@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+from collections.abc import Coroutine
+from typing import Any
 
 from harness.hosting import ReferenceHost
 from harness.swarm import TALK_S, Member, Plan, Swarm
@@ -49,6 +51,12 @@ async def create(host: ReferenceHost, identity: Identity) -> None:
     assert reply.status == 201
 
 
+def run(main: Coroutine[Any, Any, None]) -> None:
+    """In virtual time."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(main)
+
+
 def live(host: ReferenceHost) -> int:
     """Legs of the server that are neither over nor about to be."""
     return sum(not leg.over for leg in host.server.calls.legs)
@@ -61,8 +69,7 @@ def test_a_call_is_up_for_a_while_and_no_longer() -> None:
         await asyncio.sleep(TALK_S + 1.0)
         assert live(host) == 0
 
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        runner.run(main())
+    run(main())
 
 
 def test_who_calls_and_is_called_ends_its_own_call() -> None:
@@ -73,8 +80,7 @@ def test_who_calls_and_is_called_ends_its_own_call() -> None:
         await asyncio.sleep(TALK_S + 1.0)
         assert live(host) == 0
 
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        runner.run(main())
+    run(main())
 
 
 def test_who_stops_hangs_up() -> None:
@@ -84,5 +90,4 @@ def test_who_stops_hangs_up() -> None:
         assert await swarm.stop(10.0) == 0
         assert live(host) == 0
 
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        runner.run(main())
+    run(main())
